@@ -1,0 +1,108 @@
+"""The only module that plugins import: the contracts of `studio.core`."""
+
+from studio.core.artifact import Artifact, ExternalFile, open_artifact
+from studio.core.cpu import CpuInfo, cpu_info
+from studio.core.dataset import Batch, Dataset, DatasetReader
+from studio.core.device import Device, DeviceKind, UnavailableDevice
+from studio.core.environment import Environment
+from studio.core.errors import (
+    BurnishError,
+    Cancelled,
+    DataError,
+    ModelError,
+    PassError,
+    PluginError,
+    RuntimeLoadError,
+    StoreError,
+    UsageError,
+    VerificationError,
+    nearest,
+)
+from studio.core.evaluation import Difference, Evaluation
+from studio.core.exporter import ExportContext, Exporter, ExportResult, Golden
+from studio.core.frozen import Frozen, canonical_json, digest
+from studio.core.measurement import Measurement, Memory
+from studio.core.metric import Estimate, Metric
+from studio.core.modelfile import read_model, read_proto, write_model, write_proto
+from studio.core.params import Params, ParamSpec, describe, param
+from studio.core.passes import Family, Need, NodeChange, Pass, PassContext, PassResult, Range, Survey
+from studio.core.recipe import Recipe, Step, recipe_toml
+from studio.core.report import Reporter, SilentReporter
+from studio.core.runtime import (
+    Dimension,
+    ExecutedNode,
+    LoadedModel,
+    RunOptions,
+    Runtime,
+    TensorInfo,
+    as_numpy_dtype,
+)
+from studio.core.scope import Scope
+
+__all__ = [
+    "Artifact",
+    "Batch",
+    "BurnishError",
+    "Cancelled",
+    "CpuInfo",
+    "DataError",
+    "Dataset",
+    "DatasetReader",
+    "Device",
+    "DeviceKind",
+    "Difference",
+    "Dimension",
+    "Environment",
+    "Estimate",
+    "Evaluation",
+    "ExecutedNode",
+    "ExportContext",
+    "ExportResult",
+    "Exporter",
+    "ExternalFile",
+    "Family",
+    "Frozen",
+    "Golden",
+    "LoadedModel",
+    "Measurement",
+    "Memory",
+    "Metric",
+    "ModelError",
+    "Need",
+    "NodeChange",
+    "ParamSpec",
+    "Params",
+    "Pass",
+    "PassContext",
+    "PassError",
+    "PassResult",
+    "PluginError",
+    "Range",
+    "Recipe",
+    "Reporter",
+    "RunOptions",
+    "Runtime",
+    "RuntimeLoadError",
+    "Scope",
+    "SilentReporter",
+    "Step",
+    "StoreError",
+    "Survey",
+    "TensorInfo",
+    "UnavailableDevice",
+    "UsageError",
+    "VerificationError",
+    "as_numpy_dtype",
+    "canonical_json",
+    "cpu_info",
+    "describe",
+    "digest",
+    "nearest",
+    "open_artifact",
+    "param",
+    "read_model",
+    "read_proto",
+    "recipe_toml",
+    "write_model",
+    "write_proto",
+]

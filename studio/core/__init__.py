@@ -1,0 +1,1 @@
+"""Plain data and contracts: no Qt, no inference runtime, no process, no plugin."""

@@ -1,0 +1,155 @@
+"""Reading and writing ONNX files, with weights memory-mapped and every failure explained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from studio.core.artifact import Artifact, describe_artifact
+from studio.core.errors import ModelError, StoreError
+
+if TYPE_CHECKING:
+    import onnx
+    import onnx_ir as ir
+
+#: Weights above this many bytes in all go to a file beside the model (protobuf ends at 2 GiB).
+EXTERNAL_THRESHOLD = 1_500_000_000
+
+
+def read_proto(path: Path) -> onnx.ModelProto:
+    """Parse a model file, without its external data.
+
+    Raises
+    ------
+    ModelError
+        When it cannot be read, or is not an ONNX model.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    _refuse_other_files(path)
+    try:
+        proto = onnx.load(str(path), format="protobuf", load_external_data=False)
+    except DecodeError:
+        raise ModelError(
+            f"{path.name} is not a complete ONNX model: it cannot be decoded.",
+            "Copy or export it again; it was probably cut off or is another format.",
+        ) from None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}.", "Check the path and its permissions.") from None
+    if not proto.ir_version or not proto.HasField("graph"):
+        raise ModelError(f"{path.name} is not an ONNX model.", "Give a file that was exported as ONNX.")
+    return proto
+
+
+def read_model(artifact: Artifact) -> ir.Model:
+    """Open a model as onnx-ir; external weights are memory-mapped, not read.
+
+    Raises
+    ------
+    ModelError
+        When it cannot be read.
+    """
+    import onnx_ir as ir
+
+    proto = read_proto(artifact.path)
+    try:
+        model = ir.from_proto(proto)
+        ir.external_data.set_base_dir(model.graph, artifact.path.parent)
+    except Exception as error:
+        raise ModelError(
+            f"{artifact.path.name} has a graph that cannot be read: {_first_line(error)}.",
+            "Check it with the ONNX checker, or export it again.",
+        ) from error
+    return model
+
+
+def write_model(model: ir.Model, path: Path) -> Artifact:
+    """Write an onnx-ir model; large weights go to ``<name>.data`` beside it.
+
+    Parameters
+    ----------
+    model
+        The model; its mapped weights are copied piece by piece.
+    path
+        The file to write; its folder must exist. The caller owns the folder: what a failed write
+        leaves there is the caller's to remove.
+
+    Raises
+    ------
+    StoreError
+        When it cannot be written, such as on a full disk.
+    """
+    import onnx
+    import onnx_ir as ir
+
+    try:
+        if _weight_bytes(model) > EXTERNAL_THRESHOLD:
+            ir.save(model, path, external_data=f"{path.name}.data")
+        else:
+            _internalize(model)
+            ir.save(model, path)
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be written: {error.strerror or error}.", "Free some space or choose another folder."
+        ) from None
+    return describe_artifact(path, onnx.load(str(path), load_external_data=False))
+
+
+def write_proto(proto: onnx.ModelProto, path: Path) -> Artifact:
+    """Write a model that is wholly in memory; above 1.5 GB its weights go to ``<name>.data``.
+
+    Raises
+    ------
+    StoreError
+        When it cannot be written.
+    """
+    import onnx
+
+    large = proto.ByteSize() > EXTERNAL_THRESHOLD
+    try:
+        onnx.save(proto, str(path), save_as_external_data=large, location=f"{path.name}.data" if large else None)
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be written: {error.strerror or error}.", "Free some space or choose another folder."
+        ) from None
+    return describe_artifact(path, onnx.load(str(path), load_external_data=False))
+
+
+def _refuse_other_files(path: Path) -> None:
+    if not path.exists():
+        raise ModelError(f"There is no file {path}.", "Check the path.")
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder, not a model.", "Give the .onnx file inside it.")
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(8)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from None
+    if not head:
+        raise ModelError(f"{path.name} is empty.", "Export or copy the model again.")
+    if head.startswith(b"PK"):
+        raise ModelError(f"{path.name} is a zip archive, not an ONNX model.", "Unpack it and give the .onnx inside it.")
+
+
+def _weight_bytes(model: ir.Model) -> int:
+    return sum(
+        value.const_value.nbytes
+        for graph in (model.graph, *model.graph.subgraphs())
+        for value in graph.initializers.values()
+        if value.const_value is not None
+    )
+
+
+def _internalize(model: ir.Model) -> None:
+    """Bring mapped weights into the file: the artifact then stands alone."""
+    import onnx_ir as ir
+
+    for graph in (model.graph, *model.graph.subgraphs()):
+        for value in graph.initializers.values():
+            if isinstance(value.const_value, ir.ExternalTensor):
+                value.const_value = ir.Tensor(value.const_value.numpy(), name=value.name)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,151 @@
+"""The project: the frozen document that the window and the command line edit."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from studio.core.errors import UsageError, nearest
+from studio.core.frozen import Frozen
+from studio.core.passes import NodeChange
+from studio.core.recipe import Recipe, Step
+from studio.core.verification import Verification
+
+SCHEMA = 1
+BASELINE = "baseline"
+
+
+class Variant(Frozen):
+    """A model of the project: the baseline, or what one step made of its parent.
+
+    Attributes
+    ----------
+    id
+        ``"baseline"``, else made from the parent's model and the step, so that a repeated step gives
+        the same id.
+    model
+        sha256 of its artifact, which lies in the project's blobs.
+    provenance
+        Name of each node to the names of the source model's (the baseline's) nodes it came from.
+    """
+
+    id: str
+    name: str
+    parent: str | None = None
+    step: Step | None = None
+    model: str
+    bytes: int
+    nodes: int
+    provenance: dict[str, tuple[str, ...]] = {}
+    changes: tuple[NodeChange, ...] = ()
+    warnings: tuple[str, ...] = ()
+    verification: Verification | None = None
+    seconds: float = 0.0
+    notes: str = ""
+
+
+class Settings(Frozen):
+    """What the project remembers besides its models."""
+
+    device: str = ""
+    calibration: str = ""
+    evaluation: str = ""
+    metric: str = ""
+    theme: Literal["system", "light", "dark"] = "system"
+
+
+class Project(Frozen):
+    """One project: its source, variants (baseline first, parents before children), recipe and settings."""
+
+    schema_version: int = SCHEMA
+    name: str
+    source_name: str
+    source_path: str = ""
+    created_at: str
+    variants: tuple[Variant, ...]
+    recipe: Recipe = Recipe()
+    settings: Settings = Settings()
+
+    @property
+    def baseline(self) -> Variant:
+        """The model that everything is compared with."""
+        return self.variants[0]
+
+    def variant(self, name: str) -> Variant:
+        """Find a variant by id or name.
+
+        Raises
+        ------
+        UsageError
+            When there is none.
+        """
+        for variant in self.variants:
+            if name in (variant.id, variant.name):
+                return variant
+        raise UsageError(f"There is no variant {name!r}.", nearest(name, [variant.name for variant in self.variants]))
+
+    def children(self, variant: str) -> tuple[Variant, ...]:
+        """The variants made from this one."""
+        return tuple(child for child in self.variants if child.parent == variant)
+
+    def lineage(self, name: str) -> tuple[Variant, ...]:
+        """The variants from the baseline to this one, both included."""
+        chain = [self.variant(name)]
+        while chain[0].parent is not None:
+            chain.insert(0, self.variant(chain[0].parent))
+        return tuple(chain)
+
+    def recipe_of(self, name: str) -> Recipe:
+        """The steps that made a variant from the baseline."""
+        chain = self.lineage(name)
+        return Recipe(name=chain[-1].name, steps=tuple(variant.step for variant in chain if variant.step is not None))
+
+
+def add_variant(project: Project, variant: Variant) -> Project:
+    """Give the project with a variant added, or replaced where the id is known."""
+    kept = tuple(variant if known.id == variant.id else known for known in project.variants)
+    if all(known.id != variant.id for known in project.variants):
+        kept = (*kept, variant)
+    return project.model_copy(update={"variants": kept})
+
+
+def remove_variant(project: Project, name: str) -> Project:
+    """Give the project without a variant and everything made from it.
+
+    Raises
+    ------
+    UsageError
+        When it is the baseline or does not exist.
+    """
+    gone = project.variant(name).id
+    if gone == project.baseline.id:
+        raise UsageError("The baseline cannot be removed.", "Open another model instead.")
+    lost = {gone}
+    for variant in project.variants:
+        if variant.parent in lost:
+            lost.add(variant.id)
+    return project.model_copy(update={"variants": tuple(v for v in project.variants if v.id not in lost)})
+
+
+def rename_variant(project: Project, name: str, to: str) -> Project:
+    """Give the project with a variant renamed.
+
+    Raises
+    ------
+    UsageError
+        When the new name is empty or taken.
+    """
+    variant = project.variant(name)
+    text = to.strip()
+    if not text or any(other.name == text and other.id != variant.id for other in project.variants):
+        raise UsageError(f"A variant cannot be named {to!r}.", "Choose a name that no other variant has.")
+    return add_variant(project, variant.model_copy(update={"name": text}))
+
+
+def with_recipe(project: Project, recipe: Recipe) -> Project:
+    """Give the project with another recipe being edited."""
+    return project.model_copy(update={"recipe": recipe})
+
+
+def with_settings(project: Project, **changes: str) -> Project:
+    """Give the project with some settings changed."""
+    return project.model_copy(update={"settings": project.settings.model_copy(update=changes)})

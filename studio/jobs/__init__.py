@@ -1,0 +1,1 @@
+"""Worker processes: protocol, pool, cancellation, and the tasks that run in them."""
