@@ -20,12 +20,15 @@ from studio.core.errors import (
 )
 from studio.core.evaluation import Difference, Evaluation
 from studio.core.exporter import ExportContext, Exporter, ExportResult, Golden
+from studio.core.feeds import check_feeds
 from studio.core.frozen import Frozen, canonical_json, digest
+from studio.core.hardware import Accelerator, accelerators, cpu_device
 from studio.core.measurement import Measurement, Memory
 from studio.core.metric import Estimate, Metric
 from studio.core.modelfile import read_model, read_proto, write_model, write_proto
 from studio.core.params import Params, ParamSpec, describe, param
 from studio.core.passes import Family, Need, NodeChange, Pass, PassContext, PassResult, Range, Survey
+from studio.core.provenance import node_names, trace
 from studio.core.recipe import Recipe, Step, recipe_toml
 from studio.core.report import Reporter, SilentReporter
 from studio.core.runtime import (
@@ -40,6 +43,7 @@ from studio.core.runtime import (
 from studio.core.scope import Scope
 
 __all__ = [
+    "Accelerator",
     "Artifact",
     "Batch",
     "BurnishError",
@@ -92,17 +96,22 @@ __all__ = [
     "UnavailableDevice",
     "UsageError",
     "VerificationError",
+    "accelerators",
     "as_numpy_dtype",
     "canonical_json",
+    "check_feeds",
+    "cpu_device",
     "cpu_info",
     "describe",
     "digest",
     "nearest",
+    "node_names",
     "open_artifact",
     "param",
     "read_model",
     "read_proto",
     "recipe_toml",
+    "trace",
     "write_model",
     "write_proto",
 ]

@@ -166,9 +166,7 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
     Tensor
         A new batch of the same shape; what comes from outside is black.
     """
-    grid = functional.affine_grid(
-        random_affine(len(images), generator), list(images.shape), align_corners=False
-    )
+    grid = functional.affine_grid(random_affine(len(images), generator), list(images.shape), align_corners=False)
     grid = grid + elastic_field(len(images), generator)
     return functional.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
 
@@ -228,9 +226,7 @@ class ConvUnit(nn.Module):
     ) -> None:
         super().__init__()
         self.kernel, self.stride, self.groups, self.activate = kernel, stride, groups, activate
-        self.conv = nn.Conv2d(
-            inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False
-        )
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -650,18 +646,14 @@ def validate(samples: Samples, recipe: Recipe) -> None:
     held, rest = stratified_split(samples.labels, VALIDATION_SIZE, SEED + 2)
     model = train(samples.take(rest), recipe)
     held_out = samples.take(held)
-    print_accuracy(
-        "validation accuracy (torch)", torch_logits(model, held_out.images), held_out.labels
-    )
+    print_accuracy("validation accuracy (torch)", torch_logits(model, held_out.images), held_out.labels)
 
 
 def build(folder: Path, recipe: Recipe) -> None:
     """Train on all training images and write the files of the sample."""
     samples, calibration, evaluation = split_digits(load_digits())
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(
-        folder / EVALUATION_FILE, image=evaluation.images, labels=evaluation.labels
-    )
+    np.savez_compressed(folder / EVALUATION_FILE, image=evaluation.images, labels=evaluation.labels)
     np.savez_compressed(folder / CALIBRATION_FILE, image=calibration.images)
     model = train(samples, recipe)
     onnx.save(export(model), folder / MODEL_FILE)

@@ -79,7 +79,7 @@ def describe_artifact(path: Path, proto: onnx.ModelProto) -> Artifact:
     external = tuple(_external_file(path, location, needed) for location, needed in external_extents(proto).items())
     own = sha256_file(path)
     return Artifact(
-        path=path.absolute(), sha256=_combined(own, external), model_bytes=path.stat().st_size, external=external
+        path=path.absolute(), sha256=combined_sha256(own, external), model_bytes=path.stat().st_size, external=external
     )
 
 
@@ -89,13 +89,21 @@ def rehash(artifact: Artifact) -> str:
         file.model_copy(update={"sha256": sha256_file(artifact.path.parent / file.location)})
         for file in artifact.external
     )
-    return _combined(sha256_file(artifact.path), external)
+    return combined_sha256(sha256_file(artifact.path), external)
 
 
 def sha256_file(path: Path) -> str:
     """Give the sha256 of a file's bytes, read in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def combined_sha256(own: str, external: tuple[ExternalFile, ...]) -> str:
+    """Give an artifact's sha256 from that of its model file and its external data files."""
+    if not external:
+        return own
+    lines = [own, *(f"{file.location} {file.sha256}" for file in sorted(external, key=lambda file: file.location))]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def external_extents(proto: onnx.ModelProto) -> dict[str, int]:
@@ -106,13 +114,18 @@ def external_extents(proto: onnx.ModelProto) -> dict[str, int]:
     dict
         Location (as written in the model) to the number of bytes that the file must have at least;
         sorted by location.
+
+    Raises
+    ------
+    ModelError
+        When an offset or length is not a number of bytes.
     """
     extents: dict[str, int] = {}
     for tensor in iterate_tensors(proto):
         entry = {item.key: item.value for item in tensor.external_data}
         if tensor.data_location != tensor.EXTERNAL or not entry:
             continue
-        end = int(entry.get("offset") or 0) + int(entry.get("length") or 0)
+        end = _extent(tensor.name, entry)
         location = entry.get("location", "")
         extents[location] = max(extents.get(location, 0), end)
     return dict(sorted(extents.items()))
@@ -140,10 +153,24 @@ def _node_tensors(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
         if attribute.HasField("t"):
             yield attribute.t
         yield from attribute.tensors
+        for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+            yield sparse.values
+            yield sparse.indices
         if attribute.HasField("g"):
             yield from _graph_tensors(attribute.g)
         for graph in attribute.graphs:
             yield from _graph_tensors(graph)
+
+
+def _extent(tensor: str, entry: dict[str, str]) -> int:
+    """Where a tensor's bytes end in its file."""
+    numbers = [entry.get(key) or "0" for key in ("offset", "length")]
+    if not all(number.isascii() and number.isdigit() for number in numbers):
+        raise ModelError(
+            f"The tensor {tensor!r} has external data at {' + '.join(numbers)!r}, which is no place in a file.",
+            "Export the model again.",
+        )
+    return sum(map(int, numbers))
 
 
 def _external_file(model: Path, location: str, needed: int) -> ExternalFile:
@@ -175,10 +202,3 @@ def _safe_target(model: Path, location: str) -> Path:
             "Such a model could read other files, so it is refused; save it again with the data beside it.",
         )
     return target
-
-
-def _combined(own: str, external: tuple[ExternalFile, ...]) -> str:
-    if not external:
-        return own
-    lines = [own, *(f"{file.location} {file.sha256}" for file in sorted(external, key=lambda file: file.location))]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -43,19 +43,29 @@ _SYSCTL = {
     "avx2_0": "AVX2",
     "avx512f": "AVX512",
 }
-#: numpy's names of the features that it detects on any platform, used where the system does not tell
+_V2 = ("SSE4.2",)
+_V3 = (*_V2, "AVX", "AVX2", "FMA", "F16C")
+_V4 = (*_V3, "AVX512")
+#: numpy's names of the features and (since 2.4) levels that it detects on any platform, and what they
+#: imply; used where the system does not tell
 _NUMPY = {
-    "SSE42": "SSE4.2",
-    "AVX": "AVX",
-    "AVX2": "AVX2",
-    "FMA3": "FMA",
-    "F16C": "F16C",
-    "AVX512F": "AVX512",
-    "AVX512VNNI": "AVX512-VNNI",
-    "NEON": "NEON",
-    "ASIMDDP": "DOTPROD",
-    "ASIMDHP": "FP16",
-    "SVE": "SVE",
+    "SSE42": _V2,
+    "X86_V2": _V2,
+    "AVX": ("AVX",),
+    "AVX2": ("AVX2",),
+    "FMA3": ("FMA",),
+    "F16C": ("F16C",),
+    "X86_V3": _V3,
+    "AVX512F": ("AVX512",),
+    "AVX512_SKX": _V4,
+    "X86_V4": _V4,
+    "AVX512_CLX": (*_V4, "AVX512-VNNI"),
+    "AVX512_ICL": (*_V4, "AVX512-VNNI"),
+    "AVX512_SPR": (*_V4, "AVX512-VNNI", "AVX512-FP16"),
+    "NEON": ("NEON",),
+    "ASIMDDP": ("DOTPROD",),
+    "ASIMDHP": ("FP16",),
+    "SVE": ("SVE",),
 }
 
 
@@ -116,4 +126,5 @@ def _from_numpy() -> tuple[str, ...]:
     found = np.show_config(mode="dicts")
     simd = found.get("SIMD Extensions", {}) if isinstance(found, dict) else {}
     have = {*simd.get("baseline", ()), *simd.get("found", ())}
-    return tuple(label for feature, label in _NUMPY.items() if feature in have)
+    found_sets = {label for feature, labels in _NUMPY.items() if feature in have for label in labels}
+    return tuple(label for label in _FLAGS.values() if label in found_sets)

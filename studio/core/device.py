@@ -75,5 +75,5 @@ def find_device(devices: tuple[Device, ...], spec: str) -> Device:
             return device
     raise UsageError(
         f"There is no device {spec!r} here.",
-        f"{nearest(spec, [device.spec for device in devices])} 'burnish devices' lists them.",
+        f"{nearest(spec, [device.spec for device in devices])} 'burnish devices' lists them.".strip(),
     )

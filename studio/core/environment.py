@@ -38,7 +38,6 @@ def fingerprint() -> Environment:
     import psutil
 
     cpu: CpuInfo = cpu_info()
-    frequency = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
     return Environment(
         cpu=cpu.name,
         instruction_sets=cpu.instruction_sets,
@@ -49,10 +48,21 @@ def fingerprint() -> Environment:
         python=platform.python_version(),
         libraries=_versions(),
         governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        frequency_mhz=round(frequency.current, 1) if frequency and frequency.current else None,
+        frequency_mhz=_frequency(),
         load_average=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         virtual_machine="yes" if cpu.hypervisor else None,
     )
+
+
+def _frequency() -> float | None:
+    """Frequency of the processor in MHz; virtual machines and some Arm systems have none to read, or fail to."""
+    import psutil
+
+    try:
+        frequency = psutil.cpu_freq()
+    except (AttributeError, NotImplementedError, OSError, RuntimeError):
+        return None
+    return round(frequency.current, 1) if frequency and frequency.current else None
 
 
 def _versions() -> dict[str, str]:

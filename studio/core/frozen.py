@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict
 class Frozen(BaseModel):
     """An immutable, fully typed value that knows its JSON."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=False)
+    # Infinities and NaN (an SQNR of identical outputs, a broken variant's error) come back from JSON as they were.
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=False, ser_json_inf_nan="strings")
 
 
 def canonical_json(value: Any) -> str:

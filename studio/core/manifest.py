@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import tomllib
 from pathlib import Path
 from typing import Literal
@@ -28,9 +29,14 @@ class Contribution(Frozen):
 
 
 class Requirement(Frozen):
-    """A distribution that the plugin needs, and how to get it."""
+    """A distribution that the plugin needs, and how to get it.
+
+    With `module`, any distribution that brings that top-level module will do: ``onnxruntime`` comes
+    as onnxruntime, onnxruntime-gpu, onnxruntime-directml and others.
+    """
 
     name: str
+    module: str = ""
     remedy: str = ""
 
 
@@ -92,14 +98,16 @@ def _check(manifest: Manifest) -> None:
             "Update the older of the two.",
         )
     for requirement in manifest.requires:
-        if not _installed(requirement.name):
+        if not _installed(requirement):
             remedy = requirement.remedy or f"pip install {requirement.name}"
             raise PluginError(f"{requirement.name} is not installed.", f"Run: {remedy}")
 
 
-def _installed(distribution: str) -> bool:
+def _installed(requirement: Requirement) -> bool:
+    if requirement.module:
+        return importlib.util.find_spec(requirement.module) is not None
     try:
-        importlib.metadata.version(distribution)
+        importlib.metadata.version(requirement.name)
     except importlib.metadata.PackageNotFoundError:
         return False
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from studio.core.artifact import Artifact, describe_artifact
+from studio.core.artifact import Artifact, describe_artifact, iterate_tensors
 from studio.core.errors import ModelError, StoreError
 
 if TYPE_CHECKING:
@@ -84,10 +84,11 @@ def write_model(model: ir.Model, path: Path) -> Artifact:
     import onnx_ir as ir
 
     try:
+        _internalize_attributes(model)
         if _weight_bytes(model) > EXTERNAL_THRESHOLD:
             ir.save(model, path, external_data=f"{path.name}.data")
         else:
-            _internalize(model)
+            _internalize_weights(model)
             ir.save(model, path)
     except OSError as error:
         raise StoreError(
@@ -106,7 +107,8 @@ def write_proto(proto: onnx.ModelProto, path: Path) -> Artifact:
     """
     import onnx
 
-    large = proto.ByteSize() > EXTERNAL_THRESHOLD
+    # Not proto.ByteSize(): it serializes the whole model, which fails above 2 GiB.
+    large = sum(tensor.ByteSize() for tensor in iterate_tensors(proto)) > EXTERNAL_THRESHOLD
     try:
         onnx.save(proto, str(path), save_as_external_data=large, location=f"{path.name}.data" if large else None)
     except OSError as error:
@@ -141,14 +143,32 @@ def _weight_bytes(model: ir.Model) -> int:
     )
 
 
-def _internalize(model: ir.Model) -> None:
+def _internalize_weights(model: ir.Model) -> None:
     """Bring mapped weights into the file: the artifact then stands alone."""
-    import onnx_ir as ir
-
     for graph in (model.graph, *model.graph.subgraphs()):
         for value in graph.initializers.values():
-            if isinstance(value.const_value, ir.ExternalTensor):
-                value.const_value = ir.Tensor(value.const_value.numpy(), name=value.name)
+            if value.const_value is not None:
+                value.const_value = _in_memory(value.const_value)
+
+
+def _internalize_attributes(model: ir.Model) -> None:
+    """Bring mapped tensors of attributes (Constant nodes) into the file; they have no place beside it."""
+    import onnx_ir as ir
+
+    for node in model.graph.all_nodes():
+        for name, attribute in list(node.attributes.items()):
+            if attribute.is_ref() or attribute.type not in (ir.AttributeType.TENSOR, ir.AttributeType.TENSORS):
+                continue
+            if attribute.type == ir.AttributeType.TENSOR:
+                node.attributes[name] = ir.AttrTensor(name, _in_memory(attribute.value))
+            else:
+                node.attributes[name] = ir.AttrTensors(name, [_in_memory(tensor) for tensor in attribute.value])
+
+
+def _in_memory(tensor: ir.TensorProtocol) -> ir.TensorProtocol:
+    import onnx_ir as ir
+
+    return ir.Tensor(tensor.numpy(), name=tensor.name) if isinstance(tensor, ir.ExternalTensor) else tensor
 
 
 def _first_line(error: Exception) -> str:

@@ -107,24 +107,30 @@ def parse_params(params: type[Params], values: Mapping[str, Any], *, owner: str 
         if name not in specs:
             where = f" of {owner}" if owner else ""
             raise UsageError(f"There is no parameter {name!r}{where}.", nearest(name, specs))
-    plain = {name: _plain(specs[name], value) for name, value in values.items()}
+    fields = params.model_fields
+    plain = {name: _plain(specs[name], value, fields[name].annotation) for name, value in values.items()}
     try:
         return params.model_validate(plain)
     except ValidationError as error:
         raise UsageError(*_explain(error, specs, owner)) from None
 
 
-def _plain(spec: ParamSpec, value: Any) -> Any:
+def _plain(spec: ParamSpec, value: Any, annotation: Any) -> Any:
     if spec.kind == "list" and isinstance(value, str):
         return [part for part in value.split("|") if part]
     if spec.optional and value == "none":
         return None
+    if spec.kind == "choice" and value in spec.choices:
+        # A choice may be a number: its text stands for it.
+        return get_args(_strip_optional(annotation)[0])[spec.choices.index(value)]
     return value
 
 
 def _explain(error: ValidationError, specs: Mapping[str, ParamSpec], owner: str) -> tuple[str, str]:
     first = error.errors()[0]
-    name = str(first["loc"][0]) if first["loc"] else ""
+    if not first["loc"]:
+        return f"{owner or 'The parameters'}: {str(first['msg']).lower()}.", "Change one of them."
+    name = str(first["loc"][0])
     spec = specs.get(name)
     label = f"{owner}:{name}" if owner else name
     message = f"{label} cannot be {first['input']!r}: {str(first['msg']).lower()}."

@@ -120,6 +120,8 @@ class Pass(ABC):
         Raised whenever the same parameters give another result.
     exact
         Whether outputs must be preserved up to rounding; checked by the runner.
+    changes_interface
+        Whether it may change names or types of inputs and outputs.
     needs
         What it must be given besides the model.
     """
@@ -129,6 +131,7 @@ class Pass(ABC):
     family: ClassVar[Family]
     version: ClassVar[int] = 1
     exact: ClassVar[bool] = False
+    changes_interface: ClassVar[bool] = False
     needs: ClassVar[frozenset[Need]] = frozenset()
     #: one sentence
     summary: ClassVar[str] = ""

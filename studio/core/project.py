@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import ValidationError, model_validator
 
 from studio.core.errors import UsageError, nearest
 from studio.core.frozen import Frozen
@@ -65,6 +67,18 @@ class Project(Frozen):
     recipe: Recipe = Recipe()
     settings: Settings = Settings()
 
+    @model_validator(mode="after")
+    def _is_a_tree(self) -> Self:
+        """Refuse what a save never wrote: no baseline, a name twice, a child before its parent."""
+        known: set[str] = set()
+        for index, variant in enumerate(self.variants):
+            if variant.id in known or (variant.parent not in known if index else variant.parent is not None):
+                raise ValueError(f"the variant {variant.id!r} is out of place")
+            known.add(variant.id)
+        if not known:
+            raise ValueError("there is no baseline")
+        return self
+
     @property
     def baseline(self) -> Variant:
         """The model that everything is compared with."""
@@ -78,24 +92,25 @@ class Project(Frozen):
         UsageError
             When there is none.
         """
-        for variant in self.variants:
-            if name in (variant.id, variant.name):
-                return variant
+        for key in ("id", "name"):
+            for variant in self.variants:
+                if getattr(variant, key) == name:
+                    return variant
         raise UsageError(f"There is no variant {name!r}.", nearest(name, [variant.name for variant in self.variants]))
 
     def children(self, variant: str) -> tuple[Variant, ...]:
-        """The variants made from this one."""
+        """List the variants made from this one."""
         return tuple(child for child in self.variants if child.parent == variant)
 
     def lineage(self, name: str) -> tuple[Variant, ...]:
-        """The variants from the baseline to this one, both included."""
+        """List the variants from the baseline to this one, both included."""
         chain = [self.variant(name)]
         while chain[0].parent is not None:
             chain.insert(0, self.variant(chain[0].parent))
         return tuple(chain)
 
     def recipe_of(self, name: str) -> Recipe:
-        """The steps that made a variant from the baseline."""
+        """Give the steps that made a variant from the baseline."""
         chain = self.lineage(name)
         return Recipe(name=chain[-1].name, steps=tuple(variant.step for variant in chain if variant.step is not None))
 
@@ -136,7 +151,8 @@ def rename_variant(project: Project, name: str, to: str) -> Project:
     """
     variant = project.variant(name)
     text = to.strip()
-    if not text or any(other.name == text and other.id != variant.id for other in project.variants):
+    taken = {text for other in project.variants if other.id != variant.id for text in (other.id, other.name)}
+    if not text or text in taken:
         raise UsageError(f"A variant cannot be named {to!r}.", "Choose a name that no other variant has.")
     return add_variant(project, variant.model_copy(update={"name": text}))
 
@@ -147,5 +163,18 @@ def with_recipe(project: Project, recipe: Recipe) -> Project:
 
 
 def with_settings(project: Project, **changes: str) -> Project:
-    """Give the project with some settings changed."""
-    return project.model_copy(update={"settings": project.settings.model_copy(update=changes)})
+    """Give the project with some settings changed.
+
+    Raises
+    ------
+    UsageError
+        For an unknown setting or a value that it cannot have.
+    """
+    try:
+        settings = Settings.model_validate({**project.settings.model_dump(), **changes})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        hint = "" if name in Settings.model_fields else nearest(name, Settings.model_fields)
+        raise UsageError(f"The setting {name} cannot be {first['input']!r}.", hint or f"{first['msg']}.") from None
+    return project.model_copy(update={"settings": settings})

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from studio.core.errors import UsageError
 from studio.core.frozen import Frozen, digest
 from studio.core.scope import Scope
 
 FORMAT = 1
+
+
+def _plain(value: Any) -> Any:
+    """Check a parameter's value; sequences become lists, enumeration members their text or number."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("numbers must be finite")
+    for kind in (bool, str, int, float):
+        if isinstance(value, kind):
+            return value if kind is bool else kind(value)
+    if value is None:
+        return None
+    raise ValueError(f"a parameter cannot be of type {type(value).__name__}")
 
 
 class Step(Frozen):
@@ -30,6 +45,12 @@ class Step(Frozen):
     params: dict[str, Any] = {}
     scope: Scope = Scope()
     enabled: bool = True
+
+    @field_validator("params", mode="after")
+    @classmethod
+    def _plain_params(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Bring values to what TOML and JSON give back, so that a recipe that was read equals the one written."""
+        return {name: _plain(value) for name, value in values.items()}
 
     def digest(self) -> str:
         """Name what the step does: sha256 over pass, version, parameters and scope."""
@@ -75,8 +96,11 @@ def parse_recipe(text: str, *, source: str = "the recipe") -> Recipe:
     version = table.pop("format", FORMAT)
     if version != FORMAT:
         raise UsageError(f"{source} has format {version!r}; this Burnish reads {FORMAT}.", "Update Burnish.")
+    if "steps" in table:
+        raise UsageError(f"{source} has a key 'steps'.", "Write each step as a [[step]] table.")
+    steps = table.pop("step", [])
     try:
-        return Recipe(name=table.pop("name", ""), notes=table.pop("notes", ""), steps=table.pop("step", ()), **table)
+        return Recipe.model_validate({**table, "steps": _read_steps(steps)})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -101,6 +125,19 @@ def read_recipe(path: Path) -> Recipe:
     return parse_recipe(text, source=path.name)
 
 
+def _read_steps(steps: Any) -> Any:
+    """Give parameters that are listed as unset their None, which TOML cannot write; the rest is left to validation."""
+    return [_read_step(step) for step in steps] if isinstance(steps, list) else steps
+
+
+def _read_step(step: Any) -> Any:
+    unset, params = (step.get("unset"), step.get("params", {})) if isinstance(step, dict) else (None, None)
+    if not isinstance(unset, list) or not isinstance(params, dict):
+        return step
+    rest = {name: value for name, value in step.items() if name != "unset"}
+    return {**rest, "params": {**{str(name): None for name in unset}, **params}}
+
+
 def recipe_toml(recipe: Recipe) -> str:
     """Write a recipe as TOML; reading it gives an equal recipe."""
     import tomli_w
@@ -117,15 +154,25 @@ def _step_table(step: Step) -> dict[str, Any]:
     if not step.enabled:
         table["enabled"] = False
     params = {name: value for name, value in step.params.items() if value is not None}
+    unset = [name for name, value in step.params.items() if value is None]
     if params:
         table["params"] = params
+    if unset:
+        table["unset"] = unset
     if not step.scope.everything:
         table["scope"] = {name: list(value) for name, value in step.scope.model_dump().items() if value}
     return table
 
 
 def replace_step(recipe: Recipe, index: int, step: Step) -> Recipe:
-    """Give the recipe with one step replaced."""
+    """Give the recipe with one step replaced.
+
+    Raises
+    ------
+    UsageError
+        When there is no step at that index.
+    """
+    _check_index(recipe, index)
     return _with(recipe, (*recipe.steps[:index], step, *recipe.steps[index + 1 :]))
 
 
@@ -136,13 +183,25 @@ def add_step(recipe: Recipe, step: Step, index: int | None = None) -> Recipe:
 
 
 def remove_step(recipe: Recipe, index: int) -> Recipe:
-    """Give the recipe without one step."""
+    """Give the recipe without one step.
+
+    Raises
+    ------
+    UsageError
+        When there is no step at that index.
+    """
+    _check_index(recipe, index)
     return _with(recipe, (*recipe.steps[:index], *recipe.steps[index + 1 :]))
 
 
 def move_step(recipe: Recipe, index: int, to: int) -> Recipe:
     """Give the recipe with one step moved so that it stands at index `to`."""
     return add_step(remove_step(recipe, index), recipe.steps[index], to)
+
+
+def _check_index(recipe: Recipe, index: int) -> None:
+    if not 0 <= index < len(recipe.steps):
+        raise UsageError(f"There is no step {index}.", f"The recipe has {len(recipe.steps)} steps, counted from 0.")
 
 
 def _with(recipe: Recipe, steps: Iterable[Step]) -> Recipe:

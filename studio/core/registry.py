@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from studio.core.dataset import DatasetReader
 from studio.core.errors import PluginError, UsageError, nearest
 from studio.core.exporter import Exporter
+from studio.core.frozen import digest
 from studio.core.manifest import ENTRY_POINT_GROUP, SECTIONS, Contribution, Manifest, Section, read_manifest
 from studio.core.metric import Metric
 from studio.core.passes import Pass
@@ -82,7 +85,7 @@ class Registry:
         return self._entry(section, name).contribution.title
 
     def plugin_of(self, section: Section, name: str) -> PluginRow:
-        """The plugin that offers it."""
+        """Give the plugin that offers it."""
         return self._entry(section, name).row
 
     def find(self, section: Section, name: str) -> Any:
@@ -161,6 +164,14 @@ class Registry:
         """Enter a plugin's contributions; names already taken make the whole plugin a failed row."""
         for section in SECTIONS:
             for contribution in manifest.section(section):
+                if [known.id for known in manifest.section(section)].count(contribution.id) > 1:
+                    return PluginRow(
+                        row.folder,
+                        row.origin,
+                        manifest,
+                        f"The plugin offers the {section} {contribution.id!r} twice.",
+                        "Remove one of the two from its plugin.toml.",
+                    )
                 other = self._entries[section].get(contribution.id)
                 if other is not None:
                     return PluginRow(
@@ -260,16 +271,29 @@ def _make(entry: Entry, section: Section) -> Any:
 
 def _import(folder: Path, module: str) -> Any:
     """Import a module of a plugin's folder under a private package name, so that no folder needs to be on sys.path."""
-    package = f"burnish_plugin_{folder.name.replace('-', '_')}"
+    package = f"burnish_plugin_{re.sub(r'[^0-9A-Za-z]', '_', folder.name)}"
+    if package in sys.modules and list(sys.modules[package].__path__) != [str(folder)]:
+        # Another folder of that name: the user's own beside a bundled one.
+        package += f"_{digest(str(folder))[:12]}"
     if package not in sys.modules:
-        init = folder / "__init__.py"
-        spec = importlib.util.spec_from_file_location(
-            package, init if init.is_file() else None, submodule_search_locations=[str(folder)]
-        )
-        if spec is None:
-            raise ImportError(f"no package in {folder}")
-        loaded = importlib.util.module_from_spec(spec)
-        sys.modules[package] = loaded
+        _import_package(package, folder)
+    return importlib.import_module(f"{package}.{module}")
+
+
+def _import_package(package: str, folder: Path) -> None:
+    init = folder / "__init__.py"
+    spec: ModuleSpec | None = ModuleSpec(package, None, is_package=True)
+    if init.is_file():
+        spec = importlib.util.spec_from_file_location(package, init, submodule_search_locations=[])
+    if spec is None or spec.submodule_search_locations is None:
+        raise ImportError(f"no package in {folder}")
+    spec.submodule_search_locations[:] = [str(folder)]
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[package] = loaded
+    try:
         if spec.loader is not None:
             spec.loader.exec_module(loaded)
-    return importlib.import_module(f"{package}.{module}")
+    except BaseException:
+        # Half a package must not pass for a whole one at the next attempt.
+        del sys.modules[package]
+        raise

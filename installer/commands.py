@@ -1,0 +1,180 @@
+"""The commands of ``installer/dev.py``: setup, run, test, lock."""
+
+import difflib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from installer import environment, system
+from installer.console import Problem, Step, follow, say, seconds, tolerate_any_letter
+from installer.diagnosis import explain
+
+USAGE = """\
+usage: python3 installer/dev.py COMMAND [ARGUMENT ...]
+
+  setup           make .venv and install the project and what it needs into it; then .venv/bin/burnish works
+  run [ARG ...]   setup, then do the main job on the bundled sample: in the studio, or headless without a display
+  test [ARG ...]  setup, then linters, types, import rules and the whole suite; arguments are handed to pytest
+  lock [ARG ...]  write installer/requirements.lock anew from pyproject.toml; --upgrade takes the newest versions\
+"""
+
+LINTERS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("ruff check", ("ruff", "check")),
+    ("ruff format --check", ("ruff", "format", "--check")),
+    ("mypy", ("mypy",)),
+    ("lint-imports", ("lint-imports",)),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the command line says.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Without the program's name.
+
+    Returns
+    -------
+    int
+        Exit status: 0 done, 1 failed, 2 wrong usage, 130 stopped by the user.
+    """
+    tolerate_any_letter()
+    try:
+        return dispatch(arguments)
+    except Problem as problem:
+        return report(problem)
+    except OSError as error:
+        return report(explain(str(error), "this"))
+
+
+def report(problem: Problem) -> int:
+    """Print a problem and its remedy; returns the exit status."""
+    sys.stdout.flush()
+    print(f"error: {problem.message}\n  what to do: {problem.remedy}", file=sys.stderr)
+    return 1
+
+
+def dispatch(arguments: Sequence[str]) -> int:
+    """Call the command that `arguments` begins with."""
+    commands: Mapping[str, Callable[[Sequence[str]], int]] = {"setup": setup, "run": run, "test": test, "lock": lock}
+    name, rest = (arguments[0], arguments[1:]) if arguments else ("", ())
+    if name in ("-h", "--help", "help"):
+        say(USAGE)
+        return 0
+    if name in commands and not (name == "setup" and rest):
+        return commands[name](rest)
+    near = difflib.get_close_matches(name, commands, n=1)
+    wrong = f"setup takes no arguments ({rest[0]})" if rest and name == "setup" else f"there is no command {name!r}"
+    hint = f"; did you mean {near[0]!r}?" if near and name not in commands else "."
+    print(f"{USAGE}\n\nerror: {wrong}{hint}" if name else USAGE, file=sys.stderr)
+    return 2
+
+
+def setup(_arguments: Sequence[str] = ()) -> int:
+    """Prepare ``.venv`` and, where that is allowed, the system libraries of Qt."""
+    shortage = system.provide({**system.OFFSCREEN, **system.WINDOW})
+    environment.ensure()
+    if shortage:
+        say(f"note: {shortage.reason}\n  for the window: {shortage.remedy}")
+    say(f"ready: {environment.program('burnish')}")
+    return 0
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Open the studio on the bundled sample; without a display do the same job headless."""
+    windowed = system.has_display() and "--headless" not in arguments
+    if windowed:
+        need(system.provide(window_needs()))
+    environment.ensure()
+    if not windowed and "--headless" not in arguments:
+        say("no display here: doing the studio's job on the sample without a window")
+        arguments = ("--headless", *arguments)
+    return hand_over([environment.program("burnish"), "sample", *arguments], child_environment())
+
+
+def window_needs() -> Mapping[str, tuple[str, ...]]:
+    """What a window needs on this kind of display: Wayland does without the libraries of X11."""
+    return {**system.OFFSCREEN, **system.WINDOW} if os.environ.get("DISPLAY") else system.OFFSCREEN
+
+
+def test(arguments: Sequence[str]) -> int:
+    """Run the linters, then the suite; every one runs, whatever the others say."""
+    shortage = system.provide({**system.OFFSCREEN, **system.WINDOW, **system.VIRTUAL_SCREEN})
+    if shortage and set(shortage.names) & set(system.OFFSCREEN):
+        need(shortage)
+    environment.ensure()
+    if shortage:
+        say(f"note: {shortage.reason}\n  for the tests of real windows: {shortage.remedy}")
+    env = child_environment()
+    if not system.has_display():
+        env.setdefault("QT_QPA_PLATFORM", "offscreen")
+    failed = [title for title, command in LINTERS if not passes(title, command, env)]
+    if failed:
+        say(f"FAILED: {', '.join(failed)} (see above); now the suite")
+    status = hand_over([environment.program("python"), "-m", "pytest", *arguments], env)
+    return status or int(bool(failed))
+
+
+def passes(title: str, command: Sequence[str], env: Mapping[str, str]) -> bool:
+    """Run one linter; what it prints is shown when it fails."""
+    step = Step(title)
+    status, output = follow(step, [environment.program(command[0]), *command[1:]], env=env, cwd=environment.ROOT)
+    step.end("ok" if status == 0 else "FAILED")
+    if status != 0:
+        say(output.rstrip())
+    return status == 0
+
+
+def lock(arguments: Sequence[str]) -> int:
+    """Write the lock file anew: for every supported Python and system, with hashes, naming no index and no path."""
+    environment.ensure_venv()
+    if not environment.program("uv").exists():
+        environment.pip(Step("installing uv"), "uv")
+    step = Step("resolving the packages")
+    command = [environment.program("uv"), "pip", "compile", "--universal", "--generate-hashes"]
+    command += ["--python-version", "3.11", "--extra", "test", "--no-emit-index-url", "--no-emit-find-links"]
+    command += ["--custom-compile-command", "python3 installer/dev.py lock", "--quiet", *arguments]
+    relative = environment.LOCK.relative_to(environment.ROOT)
+    status, output = follow(step, [*command, "pyproject.toml", "-o", relative], cwd=environment.ROOT)
+    step.end("ok" if status == 0 else "FAILED")
+    if status != 0:
+        raise explain(output, "resolving the packages")
+    say(f"written: {environment.LOCK}")
+    return 0
+
+
+def need(shortage: "system.Shortage | None") -> None:
+    """Raise a `Problem` when something is missing that the command cannot do without."""
+    if shortage:
+        raise Problem(shortage.reason, shortage.remedy)
+
+
+def child_environment() -> dict[str, str]:
+    """Environment of a program that runs in ``.venv``."""
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONHOME"}
+    paths = [str(environment.program("python").parent), env.get("PATH", "")]
+    return {**env, "VIRTUAL_ENV": str(environment.VENV), "PATH": os.pathsep.join(path for path in paths if path)}
+
+
+def hand_over(command: Sequence[str | Path], env: Mapping[str, str]) -> int:
+    """Run a command with this terminal; on Ctrl-C it has ten seconds to end by itself.
+
+    Returns
+    -------
+    int
+        Its exit status; 128 + the signal's number when one ended it.
+    """
+    sys.stdout.flush()
+    process = subprocess.Popen([str(part) for part in command], env=dict(env), cwd=environment.ROOT)
+    try:
+        status = process.wait()
+    except KeyboardInterrupt:
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        raise
+    return status if status >= 0 else 128 - status

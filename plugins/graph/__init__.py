@@ -1,0 +1,1 @@
+"""Graph optimizations that keep what the model computes."""

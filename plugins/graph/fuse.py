@@ -1,0 +1,85 @@
+"""Operator fusion: several nodes become one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from studio.api import Artifact, Device, Params, Pass, PassContext, PassResult, Scope, Survey, param, read_model
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+WHY_NOT = "No fusion fits this model."
+SCOPED = "ONNX Runtime fuses the whole model; it cannot be kept to some nodes."
+
+
+class FuseParams(Params):
+    """Which fusions to make, and into which operators."""
+
+    engine: Literal["portable", "onnxruntime"] = param(
+        "portable",
+        "'portable' makes operators of the ONNX standard; 'onnxruntime' lets ONNX Runtime fuse, into operators of its "
+        "own too, and then the switches below do not count.",
+    )
+    affine: bool = param(True, "Multiply constant scales and shifts after a layer into its weights.")
+    pads: bool = param(True, "Let Conv do the zero padding before it.")
+    clips: bool = param(True, "Merge Relu and Clip in a row.")
+    gemm: bool = param(True, "Merge MatMul and Add of matrices into Gemm.")
+    layer_norm: bool = param(True, "Merge a written-out LayerNormalization (from opset 17).")
+    gelu: bool = param(True, "Merge a written-out Gelu (from opset 20).")
+    hard_swish: bool = param(True, "Merge a written-out HardSwish (from opset 14) or HardSigmoid.")
+
+
+class Fuse(Pass):
+    """Merge chains of nodes into single operators, exact up to rounding."""
+
+    id = "graph.fuse"
+    title = "Fuse operators"
+    family = "graph"
+    exact = True
+    summary = "Merge chains of nodes into single operators."
+    Params: ClassVar[type[Params]] = FuseParams
+
+    def survey(self, model: ir.Model, params: FuseParams, device: Device | None, scope: Scope) -> Survey:
+        """Fuse a copy whose weights are never computed, and count."""
+        from .fusions import fuse_portably
+        from .outcome import size_range, speed_range, surveyed, weight_bytes
+        from .workspace import Workspace
+
+        if params.engine == "onnxruntime":
+            return self._survey_engine(model, device, scope)
+        space = Workspace(model.clone(), scope)
+        counts = fuse_portably(space, params)
+        summary = ", ".join(f"{count} {name}" for name, count in counts.items())
+        return surveyed(space, summary, WHY_NOT, speed_range(device), size_range(weight_bytes(model), space))
+
+    def apply(self, artifact: Artifact, params: FuseParams, context: PassContext) -> PassResult:
+        """Fuse the model."""
+        from .fusions import fuse_portably
+        from .infer import infer_shapes
+        from .outcome import finished
+        from .workspace import Workspace
+
+        if params.engine == "onnxruntime":
+            from .ort_engine import fuse_by_engine
+
+            return fuse_by_engine(artifact, context)
+        model = read_model(artifact)
+        infer_shapes(model)
+        space = Workspace(model, context.scope, context.reporter)
+        fuse_portably(space, params)
+        return finished(space, artifact, context, WHY_NOT)
+
+    def _survey_engine(self, model: ir.Model, device: Device | None, scope: Scope) -> Survey:
+        from .outcome import FREE, speed_range
+
+        if not scope.everything:
+            return Survey(applies=False, summary=SCOPED, why_not=SCOPED)
+        if not len(model.graph):
+            return Survey(applies=False, summary=WHY_NOT, why_not=WHY_NOT)
+        return Survey(
+            applies=True,
+            summary="what ONNX Runtime fuses on load, at its extended level",
+            speed=speed_range(device, FREE),
+            warnings=("The result may hold com.microsoft operators, which not every engine knows.",),
+        )

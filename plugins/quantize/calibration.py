@@ -1,0 +1,228 @@
+"""Run a model over calibration data and find the range of each activation, in bounded memory.
+
+ONNX Runtime's own calibrators keep every activation of every sample. Here a batch is run, its
+activations update running statistics, and are dropped: first smallest and largest values, then, for
+percentile and entropy, a histogram over that range. When one batch's activations exceed `BUDGET`,
+they are fetched in groups, one session each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from studio.api import DataError, Dataset, PassError, Reporter
+
+from .finish import first_line, open_session
+from .statistics import Extremes, Histogram, Method
+
+if TYPE_CHECKING:
+    import onnx
+    from numpy.typing import NDArray
+
+#: bytes of activations held at once
+BUDGET = 256 << 20
+#: most samples in a batch
+MAX_BATCH = 32
+#: size assumed for a dimension that is not known
+_UNKNOWN = 64
+
+Update = Callable[[str, "NDArray[Any]"], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to calibrate."""
+
+    method: Method
+    percentile: float
+    samples: int
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """The range of each activation; `unusable` had infinite or undefined values."""
+
+    values: dict[str, tuple[float, float]]
+    unusable: tuple[str, ...]
+    samples: int
+
+
+class _DoesNotRunError(DataError):
+    """The model refuses the data, or so many samples at once."""
+
+
+class Calibrator:
+    """Calibrates one prepared model.
+
+    Parameters
+    ----------
+    path
+        The model, its weights in a file beside it; working files are written there too.
+    tensors
+        Names of the float32 tensors to observe.
+    dataset
+        What to run.
+    reporter
+        Told of the progress; asked after every batch whether to stop.
+    """
+
+    def __init__(self, path: Path, tensors: Sequence[str], dataset: Dataset, reporter: Reporter) -> None:
+        import onnx
+
+        self._path = path
+        self._model = onnx.load(str(path), load_external_data=False)
+        self._dataset = dataset
+        self._reporter = reporter
+        self._inputs = {value.name: value for value in self._model.graph.input}
+        self._sizes = _sample_bytes(self._model.graph, tensors)
+        self._batch = self._batch_size()
+
+    def run(self, plan: Plan) -> Ranges:
+        """Find the ranges; one sample at a time when the model refuses several.
+
+        Raises
+        ------
+        DataError
+            When the data is empty, not finite, or does not fit the model.
+        Cancelled
+            When the caller asked for it to stop.
+        """
+        try:
+            return self._run(plan)
+        except _DoesNotRunError:
+            if self._batch == 1:
+                raise
+            self._batch = 1
+            return self._run(plan)
+
+    def _run(self, plan: Plan) -> Ranges:
+        extremes = {name: Extremes() for name in self._sizes}
+        passes = 1 if plan.method == "minmax" else 2
+        seen = self._observe(plan, 0, passes, lambda name, array: extremes[name].update(array))
+        if not seen:
+            raise DataError("The calibration data has no samples.", "Give data with at least a few dozen samples.")
+        usable = {name: item for name, item in extremes.items() if item.finite}
+        unusable = tuple(name for name, item in extremes.items() if not item.finite)
+        if plan.method == "minmax":
+            return Ranges({name: item.range for name, item in usable.items()}, unusable, seen)
+        histograms = {name: Histogram(plan.method, item) for name, item in usable.items()}
+        self._sizes = {name: size for name, size in self._sizes.items() if name in usable}
+        self._observe(plan, 1, passes, lambda name, array: histograms[name].update(array))
+        return Ranges({name: item.range(plan.percentile) for name, item in histograms.items()}, unusable, seen)
+
+    def _observe(self, plan: Plan, which: int, passes: int, update: Update) -> int:
+        """Run all data once for each group of tensors; give the number of samples."""
+        groups = self._groups()
+        total = min(plan.samples, self._dataset.samples)
+        done = 0
+        for index, group in enumerate(groups):
+            session = self._session(group)
+            done = 0
+            for samples, arrays in self._activations(session, group, plan.samples):
+                for name, array in arrays:
+                    update(name, array)
+                done += samples
+                steps = passes * len(groups)
+                self._reporter.progress((which * len(groups) + index) * total + done, steps * total, "calibrating")
+                self._reporter.check()
+        return done
+
+    def _activations(
+        self, session: Any, group: Sequence[str], limit: int
+    ) -> Iterator[tuple[int, list[tuple[str, NDArray[Any]]]]]:
+        fetched = [name for name in group if name not in self._inputs]
+        for batch in self._dataset.batches(self._batch, limit):
+            feeds = self._feeds(batch.feeds)
+            arrays = [(name, feeds[name]) for name in group if name in self._inputs]
+            try:
+                arrays += zip(fetched, session.run(fetched, feeds) if fetched else (), strict=True)
+            except Exception as error:
+                raise _DoesNotRunError(
+                    f"The model does not run on the calibration data: {first_line(error)}.",
+                    "Check the shapes and values of the data against the model's inputs.",
+                ) from error
+            yield batch.samples, arrays
+
+    def _feeds(self, given: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Check one batch; fill up the last one when the model's batch is fixed."""
+        import numpy as np
+
+        missing = [name for name in self._inputs if name not in given]
+        if missing:
+            raise DataError(
+                f"The calibration data has no array for the input {missing[0]!r}.", "Name its arrays after the inputs."
+            )
+        feeds = {}
+        for name, value in self._inputs.items():
+            array = np.asarray(given[name])
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise DataError(
+                    f"The calibration data of the input {name!r} holds NaN or infinite values.",
+                    "Remove those samples, or mend what made them.",
+                )
+            wanted = _fixed(value)
+            if wanted and array.ndim and wanted[0] > len(array) > 0:
+                array = array[np.arange(wanted[0]) % len(array)]
+            feeds[name] = np.ascontiguousarray(array)
+        return feeds
+
+    def _batch_size(self) -> int:
+        """Choose as many samples at once as the model takes and the budget holds."""
+        fixed = next((dims[0] for dims in map(_fixed, self._inputs.values()) if dims and dims[0]), 0)
+        return fixed or max(1, min(MAX_BATCH, BUDGET // max(1, sum(self._sizes.values()))))
+
+    def _groups(self) -> list[list[str]]:
+        """Split the tensors so that each group's activations of one batch fit the budget."""
+        groups: list[list[str]] = [[]]
+        held = 0
+        for name, size in self._sizes.items():
+            if groups[-1] and held + size * self._batch > BUDGET:
+                groups.append([])
+                held = 0
+            groups[-1].append(name)
+            held += size * self._batch
+        return groups
+
+    def _session(self, group: Sequence[str]) -> object:
+        """Load the model with these tensors as its only outputs."""
+        import onnx
+
+        model = onnx.ModelProto()
+        model.CopyFrom(self._model)
+        del model.graph.output[:]
+        wanted = [name for name in group if name not in self._inputs] or [self._model.graph.output[0].name]
+        kinds = {value.name: value for value in (*self._model.graph.output, *self._model.graph.value_info)}
+        for name in wanted:
+            model.graph.output.append(kinds[name])
+        stale = [value for value in model.graph.value_info if value.name not in wanted]
+        del model.graph.value_info[:]
+        model.graph.value_info.extend(stale)
+        path = self._path.with_name("observed.onnx")
+        onnx.save(model, str(path))
+        try:
+            return open_session(path, lean=True)
+        except Exception as error:
+            raise PassError(
+                f"ONNX Runtime cannot run the model to calibrate it: {first_line(error)}.",
+                "Static quantization needs a model that ONNX Runtime runs on the CPU.",
+            ) from error
+
+
+def _fixed(value: onnx.ValueInfoProto) -> tuple[int, ...]:
+    """Give the dimensions of an input, 0 for those that are not fixed."""
+    return tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+
+
+def _sample_bytes(graph: onnx.GraphProto, tensors: Sequence[str]) -> dict[str, int]:
+    """Estimate the bytes of each tensor for one sample, where its first dimension is dynamic."""
+    kinds = {value.name: value for value in (*graph.value_info, *graph.output, *graph.input)}
+    sizes = {}
+    for name in tensors:
+        dims = kinds[name].type.tensor_type.shape.dim
+        known = [dim.dim_value or (1 if index == 0 else _UNKNOWN) for index, dim in enumerate(dims)]
+        sizes[name] = 4 * math.prod(known)
+    return sizes

@@ -1,0 +1,131 @@
+"""A model compiled by OpenVINO."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from studio.api import Artifact, Device, ExecutedNode, LoadedModel, RunOptions, RuntimeLoadError, check_feeds
+
+from .compiling import Compiler, first_working
+from .devices import RUNTIME
+from .errors import run_error
+from .options import not_honoured
+from .profiling import profile_model
+from .signature import read_signature
+from .tensors import as_array, as_tensor, describe_ports
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Shapes = tuple[tuple[int, ...], ...]
+
+#: `run` compiles for so many shapes (a batch and the shorter last one); more would cost more than they save.
+_SHAPES_OF_RUN = 2
+
+
+class OpenVinoModel(LoadedModel):
+    """A compiled model, compiled again for fixed shapes when it is dynamic; see `Compiler`.
+
+    `bind` always runs a model compiled for the shapes it is given, and `run` the same one from then
+    on, so that both give the same values. `run` on its own compiles for the first two shapes it meets;
+    for further ones it runs the dynamic model.
+    """
+
+    def __init__(self, ov: Any, artifact: Artifact, device: Device, options: RunOptions) -> None:
+        self._ov, self._artifact, self._device = ov, artifact, device
+        compiler = Compiler(ov, artifact, device.id, options)
+        signature = read_signature(artifact.path)
+        self.inputs = describe_ports(compiler.model.inputs, signature.inputs, "input")
+        self.outputs = describe_ports(compiler.model.outputs, signature.outputs, "output")
+        self._dynamic = compiler.dynamic
+        self._fixed: dict[Shapes, Any] = {}
+        self._compiler: Compiler | None = compiler
+        # An NPU compiles fixed shapes only: a dynamic model waits for them there.
+        waits = device.kind == "npu" and self._dynamic
+        self._general: Any = None if waits else compiler.compile()
+        if self._general is not None:
+            self.warnings = tuple(not_honoured(self._general, device.id, options))
+            executed = self._general.get_property("EXECUTION_DEVICES")
+            self.placement = {f"{RUNTIME}:{name}": signature.nodes for name in executed[:1]}
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run one inference; see the contract."""
+        request, _ = self._request(feeds, always_fixed=False)
+        self._execute(request)
+        return {info.name: as_array(info, request.get_output_tensor(i)) for i, info in enumerate(self.outputs)}
+
+    def bind(self, feeds: Mapping[str, NDArray[Any]]) -> Callable[[], None]:
+        """Set the inputs of a request of its own once; outputs stay in its tensors.
+
+        A dynamic model is compiled for the shapes of `feeds`, here and not in the callable.
+        """
+        request, kept = self._request(feeds, always_fixed=True)
+        start, wait, device = request.start_async, request.wait, self._device.id
+
+        def once(_: Any = kept) -> None:
+            try:
+                start()
+                wait()
+            except Exception as error:
+                raise run_error(error, device) from None
+
+        return once
+
+    def profile(self, feeds: Mapping[str, NDArray[Any]], runs: int) -> tuple[ExecutedNode, ...]:
+        """Count in a model compiled apart with counters on; times are means over `runs` after a first run."""
+        compiler, shapes = self._open(), self._shapes(feeds)
+        compiled = first_working(compiler, shapes, counters=True)
+        request, _kept = self._prepared(compiled, feeds)
+        return profile_model(compiled, request, lambda: self._execute(request), self._artifact, self._device, runs)
+
+    def close(self) -> None:
+        """Free the compiled models; what `bind` gave keeps its own alive as long as it is held."""
+        self._compiler = self._general = None
+        self._fixed.clear()
+
+    def _open(self) -> Compiler:
+        if self._compiler is None:
+            raise RuntimeLoadError("The model was closed.", "Load it again.")
+        return self._compiler
+
+    def _shapes(self, feeds: Mapping[str, NDArray[Any]]) -> Shapes:
+        check_feeds(self.inputs, feeds)
+        return tuple(tuple(feeds[info.name].shape) for info in self.inputs)
+
+    def _request(self, feeds: Mapping[str, NDArray[Any]], *, always_fixed: bool) -> tuple[Any, list[Any]]:
+        compiler, shapes = self._open(), self._shapes(feeds)
+        return self._prepared(self._compiled(compiler, shapes, always_fixed), feeds)
+
+    def _compiled(self, compiler: Compiler, shapes: Shapes, always_fixed: bool) -> Any:
+        if not self._dynamic:
+            return self._general
+        if shapes not in self._fixed and (always_fixed or len(self._fixed) < _SHAPES_OF_RUN):
+            # Freed first, so that the weights are not in memory twice.
+            self._general = None
+            self._fixed[shapes] = first_working(compiler, shapes)
+        if shapes in self._fixed:
+            return self._fixed[shapes]
+        if self._general is None:
+            self._general = compiler.compile()
+        return self._general
+
+    def _prepared(self, compiled: Any, feeds: Mapping[str, NDArray[Any]]) -> tuple[Any, list[Any]]:
+        """Make a request with its inputs set, and give the arrays that must outlive it."""
+        import numpy as np
+
+        request = compiled.create_infer_request()
+        arrays = [np.asarray(feeds[info.name], order="C") for info in self.inputs]
+        try:
+            for index, (info, array) in enumerate(zip(self.inputs, arrays, strict=True)):
+                request.set_input_tensor(index, as_tensor(self._ov, info, array))
+        except Exception as error:
+            raise run_error(error, self._device.id) from None
+        return request, arrays
+
+    def _execute(self, request: Any) -> None:
+        try:
+            request.start_async()
+            request.wait()
+        except Exception as error:
+            raise run_error(error, self._device.id) from None

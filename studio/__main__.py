@@ -1,0 +1,40 @@
+"""Burnish's one entry: the window, the command line, or a worker process."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+class Studio:
+    """The window, imported only when it is opened."""
+
+    def show(self, paths: list[str]) -> int:
+        """Open the studio on a model or project; gives the exit status."""
+        from studio.ui.start import show
+
+        return show([Path(path) for path in paths])
+
+    def screenshot(self, project: Path, target: Path) -> None:
+        """Draw the window with a project open, without a display, into a PNG."""
+        from studio.ui.start import screenshot
+
+        screenshot(project, target)
+
+
+def main() -> int:
+    """Dispatch on the first argument; returns the exit status."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["worker"]:
+        from studio.jobs.worker import main as work
+
+        return work()
+    from studio.cli.main import is_command, run
+
+    if is_command(arguments) or (arguments and not Path(arguments[0]).exists()):
+        return run(arguments, Studio())
+    return Studio().show(arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

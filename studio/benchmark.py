@@ -1,0 +1,188 @@
+"""Benchmarking any number of models and devices: each in pairs with the baseline, alone on the machine."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from studio.core.errors import BurnishError
+from studio.core.frozen import Frozen
+from studio.core.measurement import Measurement
+from studio.core.runtime import ExecutedNode, RunOptions
+from studio.core.statistics import RatioEstimate, compare
+from studio.jobs.tasks.footprint import Footprint, MeasureFootprint
+from studio.jobs.tasks.measure import MeasuredPair, MeasurePair
+from studio.jobs.tasks.profile import Profile, ProfileModel
+from studio.jobs.tasks.subject import Subject
+from studio.workbench import Watch, Workbench
+
+
+class BenchOptions(Frozen):
+    """How to measure.
+
+    Attributes
+    ----------
+    run
+        How models are loaded.
+    batch
+        Samples in one inference, where the model's batch axis is dynamic.
+    data
+        The user's data for inputs; None for synthetic.
+    dims
+        Sizes of named dynamic dimensions.
+    seconds
+        Time for each pair (or for a model alone), warm-up excluded.
+    """
+
+    run: RunOptions = RunOptions()
+    batch: int = 1
+    data: Path | None = None
+    dims: dict[str, int] = {}
+    seconds: float = 6.0
+    seed: int = 0
+    layers: bool = False
+
+
+class PairResult(Frozen):
+    """A variant against the baseline: ids of their measurements and the ratio of latencies."""
+
+    baseline: str
+    variant: str
+    estimate: RatioEstimate
+
+
+class Failure(Frozen):
+    """A model that could not be measured on a device."""
+
+    name: str
+    device: str
+    message: str
+    hint: str
+
+
+class BenchResult(Frozen):
+    """What a benchmark found; `measurements` of the baseline come once for each pair."""
+
+    subjects: tuple[Subject, ...]
+    measurements: tuple[Measurement, ...]
+    pairs: tuple[PairResult, ...]
+    layers: dict[str, tuple[ExecutedNode, ...]] = {}
+    failures: tuple[Failure, ...] = ()
+
+    def of(self, subject: Subject) -> tuple[Measurement, ...]:
+        """Give the measurements of one subject."""
+        return tuple(
+            item
+            for item in self.measurements
+            if (item.model_name, item.device.spec) == (subject.name, subject.device.spec)
+        )
+
+
+def measure(
+    work: Workbench, subjects: Sequence[Subject], options: BenchOptions, *, watch: Watch | None = None
+) -> BenchResult:
+    """Measure the first subject as the baseline and each other in pairs with it.
+
+    One that fails becomes a `Failure`; the others are measured all the same.
+
+    Raises
+    ------
+    BurnishError
+        When the baseline itself cannot be measured.
+    """
+    run = uuid.uuid4().hex[:12]
+    feet: dict[int, Footprint] = {}
+    failures: list[Failure] = []
+    for index, subject in enumerate(subjects):
+        try:
+            feet[index] = _footprint(work, subject, options, watch)
+        except BurnishError as error:
+            if index == 0:
+                raise
+            failures.append(_failure(subject, error))
+    measurements: list[Measurement] = []
+    pairs: list[PairResult] = []
+    others = [index for index in feet if index]
+    for index in others or ([None] if len(subjects) == 1 else []):
+        try:
+            measured = _pair(work, subjects[0], subjects[index] if index else None, options, watch)
+        except BurnishError as error:
+            if index is None:
+                raise
+            failures.append(_failure(subjects[index], error))
+            continue
+        made = measured.measurements(run, subjects[0], subjects[index] if index else None, options.run)
+        measurements.extend(_with_footprint(item, feet[index or 0] if i else feet[0]) for i, item in enumerate(made))
+        if index is not None:
+            pairs.append(_ratio(made[0], made[1], options.seed))
+    return BenchResult(
+        subjects=tuple(subjects),
+        measurements=tuple(measurements),
+        pairs=tuple(pairs),
+        layers=_layers(work, subjects, options, watch) if options.layers else {},
+        failures=tuple(failures),
+    )
+
+
+def _footprint(work: Workbench, subject: Subject, options: BenchOptions, watch: Watch | None) -> Footprint:
+    """Load, first inference and memory, in a process that ran nothing else."""
+    request = MeasureFootprint(
+        subject=subject, run=options.run, batch=options.batch, data=options.data, dims=options.dims, seed=options.seed
+    )
+    label = f"load {subject.name} on {subject.device.spec}"
+    found = work.run_task(
+        "footprint", request, label, artifact=subject.artifact, exclusive=True, fresh=True, watch=watch
+    )
+    return Footprint.model_validate(found)
+
+
+def _pair(
+    work: Workbench, baseline: Subject, variant: Subject | None, options: BenchOptions, watch: Watch | None
+) -> MeasuredPair:
+    request = MeasurePair(
+        baseline=baseline,
+        variant=variant,
+        run=options.run,
+        batch=options.batch,
+        data=options.data,
+        dims=options.dims,
+        seconds=options.seconds,
+        seed=options.seed,
+    )
+    name = (variant or baseline).name
+    label = f"benchmark {name} on {(variant or baseline).device.spec}"
+    found = work.run_task("measure", request, label, artifact=baseline.artifact, exclusive=True, watch=watch)
+    return MeasuredPair.model_validate(found)
+
+
+def _layers(
+    work: Workbench, subjects: Sequence[Subject], options: BenchOptions, watch: Watch | None
+) -> dict[str, tuple[ExecutedNode, ...]]:
+    """Profile each subject with counters on: a pass of its own, since counters disturb time."""
+    layers = {}
+    for subject in subjects:
+        request = ProfileModel(
+            subject=subject,
+            run=options.run,
+            batch=options.batch,
+            data=options.data,
+            dims=options.dims,
+            seed=options.seed,
+        )
+        found = work.run_task("profile", request, f"profile {subject.name}", exclusive=True, watch=watch)
+        layers[subject.key] = Profile.model_validate(found).nodes
+    return layers
+
+
+def _with_footprint(item: Measurement, foot: Footprint) -> Measurement:
+    return item.model_copy(update={"load_ns": foot.load_ns, "first_ns": foot.first_ns, "memory": foot.memory})
+
+
+def _ratio(baseline: Measurement, variant: Measurement, seed: int) -> PairResult:
+    estimate = compare(baseline.samples_ns, variant.samples_ns, seed)
+    return PairResult(baseline=baseline.id, variant=variant.id, estimate=estimate)
+
+
+def _failure(subject: Subject, error: BurnishError) -> Failure:
+    return Failure(name=subject.name, device=subject.device.spec, message=error.message, hint=error.hint)

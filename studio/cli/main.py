@@ -1,0 +1,103 @@
+"""The command `burnish`: dispatch, exit status, and how errors look."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+
+from studio import __version__
+from studio.cli.app import App, Window, print_error
+from studio.core.errors import BurnishError, Cancelled
+
+#: command to its module in `studio.cli.commands`; imported when used, so that --help stays quick
+COMMANDS = {
+    "devices": "detected hardware, with capabilities and what is missing for the rest",
+    "passes": "every pass with its parameters, or one in full",
+    "inspect": "what is in a model",
+    "survey": "what each pass would touch and is expected to gain here",
+    "optimize": "apply passes, verify each, write the result",
+    "bench": "measure models in pairs with the first",
+    "evaluate": "accuracy with confidence interval",
+    "compare": "models side by side: latency, accuracy, size, memory",
+    "export": "write a bundle that runs without Burnish",
+    "plugins": "what is installed, and what cannot be used and why",
+    "sample": "the bundled sample: in the studio, or the whole loop headless",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List the commands in the order in which one uses them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"studio.cli.commands.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list without importing the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="burnish")
+def burnish() -> None:
+    """Make trained neural networks small and fast on the machine in front of you.
+
+    Without a command the studio opens: "burnish", "burnish MODEL.onnx", "burnish PROJECT.burnish".
+
+    \b
+    Examples:
+      burnish devices
+      burnish optimize model.onnx -o small.onnx --step prune.unstructured:sparsity=0.5 --bench
+      burnish bench model.onnx small.onnx --device openvino:CPU
+    """
+
+
+def is_command(arguments: Sequence[str]) -> bool:
+    """Say whether the arguments are for the command line and not for the window."""
+    return bool(arguments) and (arguments[0] in COMMANDS or arguments[0].startswith("-"))
+
+
+def run(arguments: Sequence[str], window: Window) -> int:
+    """Run the command line; gives the exit status: 0 done, 1 the work failed, 2 wrong usage."""
+    with App(window) as app:
+        try:
+            result: Any = burnish.main(list(arguments), prog_name="burnish", obj=app, standalone_mode=False)
+            return result if isinstance(result, int) else 0
+        except BurnishError as error:
+            print_error(app.console, error, debug=app.debug)
+            return error.exit_code
+        except click.exceptions.NoArgsIsHelpError as error:
+            sys.stdout.write(error.format_message() + "\n")
+            return 0
+        except click.ClickException as error:
+            return _usage(app.console, error)
+        except (Cancelled, KeyboardInterrupt, click.Abort):
+            app.console.print("Stopped; nothing was left half-written.", markup=False)
+            return 1
+        except BrokenPipeError:
+            return 1
+        except MemoryError:
+            app.console.print("error: There is not enough memory.", style="red", markup=False)
+            app.console.print("  Close other programs, or use a smaller batch.", markup=False)
+            return 1
+
+
+def _usage(console: Console, error: click.ClickException) -> int:
+    console.print(f"error: {error.format_message()}", style="red", markup=False)
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        console.print(f"  See '{error.ctx.command_path} --help'.", markup=False)
+    return error.exit_code

@@ -1,0 +1,101 @@
+"""Options that several commands share, and how steps are written on a command line."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from studio.cli.app import App
+from studio.core.errors import UsageError
+from studio.core.recipe import Recipe, Step, read_recipe
+from studio.core.scope import Scope
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: a path that need not exist: what is wrong with it is said better by who reads it
+PATH = click.Path(path_type=Path)
+
+
+def common(function: F) -> F:
+    """Add ``--json`` and ``--debug``, and hand over the `App`."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout and nothing else there.")
+    @click.option("--debug", is_flag=True, help="Show more, and where an error comes from.")
+    @click.pass_obj
+    @functools.wraps(function)
+    def wrapped(app: App, /, *args: Any, as_json: bool, debug: bool, **kwargs: Any) -> Any:
+        app.json, app.debug = as_json, debug
+        return function(app, *args, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def device_option(function: F) -> F:
+    """Add ``--device``."""
+    return click.option(
+        "--device", default="", metavar="RUNTIME:DEVICE", help="Device, such as openvino:CPU; 'burnish devices' lists."
+    )(function)
+
+
+def data_option(function: F) -> F:
+    """Add ``--data``."""
+    return click.option(
+        "--data", type=PATH, help="Inputs: .npz, folder of images or .npy, .csv or .jsonl manifest; else generated."
+    )(function)
+
+
+def parse_step(text: str) -> Step:
+    """Read ``ID[:k=v,k=v]``; keys ``scope.names``, ``scope.operators``, ``scope.patterns``, ``scope.exclude``.
+
+    Lists are joined by ``|``, as in ``quantize.static:method=entropy,scope.operators=Conv|Gemm``.
+
+    Raises
+    ------
+    UsageError
+        When it is not of that form.
+    """
+    pass_id, _, rest = text.partition(":")
+    params: dict[str, Any] = {}
+    scope: dict[str, tuple[str, ...]] = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--step {text!r}: {part!r} is not KEY=VALUE.", "Write --step ID:key=value,key=value.")
+        if key.startswith("scope."):
+            scope[key.removeprefix("scope.").strip()] = tuple(value.split("|"))
+        else:
+            params[key.strip()] = value.strip()
+    unknown = set(scope) - set(Scope.model_fields)
+    if unknown:
+        known = ", ".join(f"scope.{name}" for name in Scope.model_fields)
+        raise UsageError(f"--step {text!r}: there is no scope.{unknown.pop()}.", f"Known: {known}.")
+    if not pass_id.strip():
+        raise UsageError(f"--step {text!r} names no pass.", "'burnish passes' lists them.")
+    return Step(pass_id=pass_id.strip(), params=params, scope=Scope(**scope))
+
+
+def build_recipe(recipe: Path | None, steps: Sequence[str]) -> Recipe:
+    """Join a recipe file's steps and those of the command line, in this order."""
+    base = read_recipe(recipe) if recipe is not None else Recipe()
+    return base.model_copy(update={"steps": (*base.steps, *(parse_step(text) for text in steps))})
+
+
+def parse_dims(values: Sequence[str]) -> dict[str, int]:
+    """Read ``NAME=SIZE`` for dynamic dimensions.
+
+    Raises
+    ------
+    UsageError
+        When it is not of that form.
+    """
+    dims = {}
+    for text in values:
+        name, _, size = text.partition("=")
+        if not name or not size.isdigit():
+            raise UsageError(f"--dim {text!r} is not NAME=SIZE.", "Write --dim sequence=128.")
+        dims[name] = int(size)
+    return dims

@@ -1,0 +1,252 @@
+"""What ``--json`` prints: typed and versioned. A field is never renamed or removed within one version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from studio.core.device import Device, UnavailableDevice
+from studio.core.environment import Environment
+from studio.core.frozen import Frozen
+from studio.core.modelinfo import ModelInfo
+from studio.core.params import ParamSpec
+from studio.core.passes import Survey
+from studio.core.runtime import ExecutedNode
+from studio.core.scope import Scope
+from studio.core.statistics import Verdict
+from studio.core.verification import Verification
+
+VERSION = 1
+
+
+class Document(Frozen):
+    """Base of every document."""
+
+    version: int = VERSION
+
+
+class DevicesDocument(Document):
+    """``devices --json``."""
+
+    devices: tuple[dict[str, Any], ...]
+    unavailable: tuple[UnavailableDevice, ...]
+    runtimes: dict[str, str]
+    environment: Environment
+
+
+class PassRow(Frozen):
+    """A pass as ``passes --json`` lists it."""
+
+    id: str
+    title: str
+    family: str
+    pass_version: int
+    exact: bool
+    needs: tuple[str, ...]
+    summary: str
+    plugin: str
+    params: tuple[ParamSpec, ...]
+
+
+class PassesDocument(Document):
+    """``passes --json``."""
+
+    passes: tuple[PassRow, ...]
+
+
+class InspectDocument(Document):
+    """``inspect --json``."""
+
+    model: ModelInfo
+
+
+class SurveyDocument(Document):
+    """``survey --json``: a survey for each pass id."""
+
+    model: Path
+    sha256: str
+    device: str
+    surveys: dict[str, Survey]
+
+
+class ModelFile(Frozen):
+    """A model file."""
+
+    path: Path
+    sha256: str
+    bytes: int
+
+
+class StepRow(Frozen):
+    """A step that was applied. `nodes_changed` counts nodes by what happened to them."""
+
+    id: str
+    pass_version: int
+    params: dict[str, Any]
+    scope: Scope
+    unchanged: bool
+    nodes: int
+    nodes_changed: dict[str, int]
+    seconds: float
+    warnings: tuple[str, ...]
+    notes: dict[str, Any]
+    verification: Verification | None
+
+
+class Latency(Frozen):
+    """Milliseconds; a percentile is null below its floor of samples (p90: 64, p99: 662)."""
+
+    p50: float
+    p90: float | None
+    p99: float | None
+    mean: float
+    min: float
+    samples: int
+
+
+class BenchModel(Frozen):
+    """One model on one device."""
+
+    name: str
+    path: Path
+    sha256: str
+    bytes: int
+    device: str
+    runtime_version: str
+    batch: int
+    synthetic: bool
+    latency_ms: Latency
+    throughput_per_s: float
+    load_ms: float
+    first_ms: float
+    peak_memory_bytes: int | None
+    noise: tuple[str, ...]
+    warnings: tuple[str, ...]
+    layers: tuple[ExecutedNode, ...] = ()
+
+
+class BenchPair(Frozen):
+    """A model against the baseline: ratio above 1 is faster, with a 95 % interval."""
+
+    baseline: str
+    model: str
+    device: str
+    ratio: float
+    low: float
+    high: float
+    verdict: Verdict
+    pairs: int
+
+
+class FailureRow(Frozen):
+    """A model that could not be measured."""
+
+    name: str
+    device: str
+    message: str
+    hint: str
+
+
+class BenchDocument(Document):
+    """``bench --json``."""
+
+    models: tuple[BenchModel, ...]
+    pairs: tuple[BenchPair, ...]
+    failures: tuple[FailureRow, ...]
+    options: dict[str, Any]
+    environment: Environment
+
+
+class EvaluationRow(Frozen):
+    """A metric of one model; against a baseline also the difference on the same samples."""
+
+    model: str
+    device: str
+    dataset: str
+    synthetic: bool
+    metric: str
+    value: float
+    low: float
+    high: float
+    samples: int
+    unit: str
+    delta: float | None = None
+    delta_low: float | None = None
+    delta_high: float | None = None
+    significant: bool | None = None
+    agreement: float | None = None
+
+
+class EvaluateDocument(EvaluationRow):
+    """``evaluate --json``: the first metric of the model at top level, and every one in `evaluations`."""
+
+    version: int = VERSION
+    evaluations: tuple[EvaluationRow, ...]
+
+
+class OptimizeDocument(Document):
+    """``optimize --json``. `verification` compares the result with the source over all steps."""
+
+    source: ModelFile
+    result: ModelFile
+    steps: tuple[StepRow, ...]
+    verification: Verification | None
+    bench: BenchDocument | None = None
+    evaluations: tuple[EvaluationRow, ...] = ()
+    report: Path | None = None
+
+
+class CompareRow(Frozen):
+    """A model in the comparison."""
+
+    name: str
+    path: Path
+    bytes: int
+    parameters: int
+    macs: int | None
+    nodes: int
+    bench: BenchModel | None
+    pair: BenchPair | None
+    evaluations: tuple[EvaluationRow, ...]
+
+
+class CompareDocument(Document):
+    """``compare --json``; the first model is the baseline."""
+
+    models: tuple[CompareRow, ...]
+    failures: tuple[FailureRow, ...]
+    environment: Environment
+
+
+class ExportDocument(Document):
+    """``export --json``."""
+
+    path: Path
+    sha256: str
+    bytes: int
+    files: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+class PluginRowDocument(Frozen):
+    """A plugin as listed."""
+
+    id: str
+    title: str
+    origin: Literal["bundled", "user", "installed"]
+    folder: Path
+    usable: bool
+    reason: str
+    remedy: str
+    offers: dict[str, tuple[str, ...]]
+
+
+class PluginsDocument(Document):
+    """``plugins --json``."""
+
+    plugins: tuple[PluginRowDocument, ...]
+
+
+def device_table(device: Device) -> dict[str, Any]:
+    """Give a device with its ``spec``."""
+    return {"spec": device.spec, **device.model_dump(mode="json")}

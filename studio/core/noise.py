@@ -1,0 +1,123 @@
+"""The noise guard: what else the machine did while something was measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from studio.core.frozen import Frozen
+
+#: Share of one core that other programs may use before it is worth a sentence.
+OTHERS = 0.1
+#: Share of the processor time that the hypervisor may withhold.
+STEAL = 0.01
+#: Relative change of the frequency.
+FREQUENCY = 0.1
+#: Share of the memory that should stay available.
+AVAILABLE = 0.05
+#: Bytes swapped; less happens on an idle machine.
+SWAPPED = 1 << 20
+
+
+class Observation(Frozen):
+    """The machine at one instant: counters in seconds and bytes since its start.
+
+    Attributes
+    ----------
+    busy, stolen
+        Processor time of all cores spent on any work, and withheld by the hypervisor.
+    own
+        Processor time of this process.
+    frequency_mhz
+        Mean over the cores; None where it cannot be read.
+    """
+
+    time: float
+    cores: int
+    busy: float
+    own: float
+    stolen: float
+    frequency_mhz: float | None
+    available: int
+    memory: int
+    swapped: int
+
+
+Observe = Callable[[], Observation]
+
+
+def observe() -> Observation:
+    """Observe this machine now."""
+    import psutil
+
+    cpu = psutil.cpu_times()
+    own = psutil.Process().cpu_times()
+    memory, swap = psutil.virtual_memory(), psutil.swap_memory()
+    frequency = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
+    # Guest time is part of user time already; waiting for a disk is idle time.
+    work = ("user", "nice", "system", "irq", "softirq", "interrupt", "dpc")
+    return Observation(
+        time=time.monotonic(),
+        cores=psutil.cpu_count() or 1,
+        busy=sum(getattr(cpu, name, 0.0) for name in work),
+        own=own.user + own.system,
+        stolen=getattr(cpu, "steal", 0.0),
+        frequency_mhz=frequency.current if frequency and frequency.current else None,
+        available=memory.available,
+        memory=memory.total,
+        swapped=swap.sin + swap.sout,
+    )
+
+
+def describe_noise(before: Observation, after: Observation) -> tuple[str, ...]:
+    """Say in sentences what disturbed what was measured between two observations; empty when nothing did."""
+    seconds = after.time - before.time
+    if seconds <= 0:
+        return ()
+    found = (
+        _others(before, after, seconds),
+        _steal(before, after, seconds),
+        _frequency(before, after),
+        _memory(before, after),
+    )
+    return tuple(sentence for sentence in found if sentence)
+
+
+class NoiseGuard:
+    """Watches the machine from when it is made until `finish`."""
+
+    def __init__(self, observe: Observe = observe) -> None:
+        self._observe = observe
+        self._before = observe()
+
+    def finish(self) -> tuple[str, ...]:
+        """Say what disturbed meanwhile."""
+        return describe_noise(self._before, self._observe())
+
+
+def _others(before: Observation, after: Observation, seconds: float) -> str:
+    others = ((after.busy - before.busy) - (after.own - before.own)) / seconds
+    if others <= OTHERS:
+        return ""
+    return f"Other programs kept {others:.1f} of {after.cores} cores busy."
+
+
+def _steal(before: Observation, after: Observation, seconds: float) -> str:
+    share = (after.stolen - before.stolen) / (seconds * after.cores)
+    return f"The hypervisor withheld {share:.0%} of the processor time." if share > STEAL else ""
+
+
+def _frequency(before: Observation, after: Observation) -> str:
+    first, last = before.frequency_mhz, after.frequency_mhz
+    if not first or not last or abs(last - first) <= FREQUENCY * first:
+        return ""
+    return f"The processor's frequency changed from {first:,.0f} to {last:,.0f} MHz."
+
+
+def _memory(before: Observation, after: Observation) -> str:
+    swapped = after.swapped - before.swapped
+    if swapped > SWAPPED:
+        return f"The system swapped {swapped / (1 << 20):,.0f} MB: memory is short."
+    if after.available < AVAILABLE * after.memory:
+        return f"Only {after.available / (1 << 20):,.0f} MB of memory are left: the system may swap."
+    return ""

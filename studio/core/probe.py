@@ -1,0 +1,71 @@
+"""Models with inner tensors as further outputs, to look inside."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from studio.core.artifact import Artifact, describe_artifact
+from studio.core.modelfile import read_proto
+from studio.core.provenance import node_names
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def common_tensors(source: Artifact, result: Artifact) -> dict[str, str]:
+    """List the tensors made by nodes in both models.
+
+    Returns
+    -------
+    dict
+        Tensor to the name of the node that makes it in `result`, in the order of `result`.
+    """
+    before, after = read_proto(source.path).graph, read_proto(result.path).graph
+    known = {out for node in before.node for out in node.output if out}
+    return {
+        out: name
+        for name, node in zip(node_names(after), after.node, strict=True)
+        for out in node.output
+        if out in known
+    }
+
+
+def with_outputs(artifact: Artifact, tensors: Sequence[str], folder: Path) -> Artifact:
+    """Write a copy of a model that also gives `tensors` into a new folder; external data is linked or copied there."""
+    import onnx
+
+    proto = read_proto(artifact.path)
+    types = _inferred_types(proto)
+    present = {value.name for value in proto.graph.output}
+    for tensor in tensors:
+        if tensor not in present:
+            proto.graph.output.append(types.get(tensor, onnx.ValueInfoProto(name=tensor)))
+    folder.mkdir(parents=True)
+    for file in artifact.external:
+        target = folder / file.location
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _link(artifact.path.parent / file.location, target)
+    path = folder / "model.onnx"
+    path.write_bytes(proto.SerializeToString())
+    return describe_artifact(path, proto)
+
+
+def _inferred_types(proto: onnx.ModelProto) -> dict[str, onnx.ValueInfoProto]:
+    """Types of inner tensors: some runtimes want them on outputs."""
+    import onnx
+
+    try:
+        graph = onnx.shape_inference.infer_shapes(proto).graph
+    except Exception:  # inference is best effort; a runtime may still find the type by itself
+        graph = proto.graph
+    return {value.name: value for value in graph.value_info}
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)

@@ -1,0 +1,231 @@
+"""Verification: a pass's result against its source, on the same inputs, on the device that will run it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from studio.core.artifact import Artifact
+from studio.core.comparison import GARBAGE_SQNR_DB, OutputDifference
+from studio.core.dataset import Batch, Dataset
+from studio.core.device import Device
+from studio.core.errors import RuntimeLoadError, VerificationError
+from studio.core.report import Reporter, SilentReporter
+from studio.core.runtime import LoadedModel, RunOptions, Runtime
+from studio.core.verification import Verification
+
+#: Samples to compare on: enough that a share of changed classes means something, little enough to stay cheap.
+SAMPLES = 64
+#: Verification stops taking further batches after this long.
+SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """A runtime with the device of it to use."""
+
+    runtime: Runtime
+    device: Device
+
+    @property
+    def spec(self) -> str:
+        """Give ``RUNTIME:DEVICE``."""
+        return self.device.spec
+
+
+@dataclass(frozen=True)
+class Check:
+    """How to verify.
+
+    Attributes
+    ----------
+    places
+        Where to run, best first: the comparison is made on the first that can load the source; the
+        others are only asked whether they can load the result.
+    dataset
+        The inputs.
+    workdir
+        For temporary models, when the first diverging node is looked for.
+    """
+
+    places: tuple[Place, ...]
+    dataset: Dataset
+    workdir: Path
+    samples: int = SAMPLES
+    reporter: Reporter = field(default_factory=SilentReporter)
+
+
+def verify(source: Artifact, result: Artifact, check: Check, *, exact: bool) -> Verification:
+    """Compare a result with its source.
+
+    Parameters
+    ----------
+    exact
+        Whether the outputs must be the same up to rounding.
+
+    Raises
+    ------
+    VerificationError
+        When the result computes something else: NaN where the source has none, another output shape,
+        or for an exact pass an error beyond rounding (with the first diverging node named).
+    RuntimeLoadError
+        When no runtime loads the source, or the chosen one does not load the result.
+    """
+    place, difference, notes = _compare(source, result, check)
+    warnings = [*notes, *_elsewhere(source, result, check, place)]
+    diverging = ""
+    if difference.new_nan or difference.shape_change or (exact and not difference.within_rounding()):
+        diverging = first_diverging(source, result, place, check)
+        raise VerificationError(*_failure(difference, diverging, place, exact=exact))
+    sqnr = difference.sqnr_db
+    if sqnr is not None and sqnr < GARBAGE_SQNR_DB:
+        warnings.append(
+            f"The outputs have nothing in common with the source's on {place.spec} (SQNR {sqnr:.1f} dB): do not use it."
+        )
+    return Verification(
+        exact=exact,
+        identical=difference.identical,
+        max_abs_error=difference.max_abs_error if difference.floats else None,
+        sqnr_db=sqnr if sqnr is None or math.isfinite(sqnr) else -999.0,
+        cosine=difference.cosine,
+        top1_agreement=difference.top1_agreement,
+        samples=difference.samples,
+        synthetic=check.dataset.synthetic,
+        runtime=place.spec,
+        warnings=tuple(warnings),
+    )
+
+
+def _enter_source(stack: ExitStack, source: Artifact, check: Check) -> tuple[Place, LoadedModel]:
+    """Load the source on the first place that can."""
+    failure: RuntimeLoadError | None = None
+    for place in check.places:
+        try:
+            return place, stack.enter_context(place.runtime.load(source, place.device, RunOptions()))
+        except RuntimeLoadError as error:
+            failure = failure or error
+    raise failure or RuntimeLoadError("No runtime is installed to verify with.", "Run: pip install onnxruntime")
+
+
+def _compare(source: Artifact, result: Artifact, check: Check) -> tuple[Place, OutputDifference, list[str]]:
+    difference = OutputDifference()
+    with ExitStack() as stack:
+        place, before = _enter_source(stack, source, check)
+        after = stack.enter_context(place.runtime.load(result, place.device, RunOptions()))
+        for batch in _batches(before, check):
+            difference.add(before.run(batch.feeds), after.run(batch.feeds), batch.samples)
+        notes = [warning for warning in after.warnings if warning not in before.warnings]
+    if not difference.samples:
+        raise VerificationError("There was no sample to verify with.", "Give a dataset with at least one sample.")
+    return place, difference, notes
+
+
+def _batches(model: LoadedModel, check: Check) -> Iterator[Batch]:
+    """Give batches up to the number of samples, or until the time is up."""
+    started = time.monotonic()
+    done = 0
+    for batch in check.dataset.batches(batch_size(model), limit=check.samples):
+        check.reporter.check()
+        yield batch
+        done += batch.samples
+        check.reporter.progress(done, check.samples, "verifying")
+        if time.monotonic() - started > SECONDS:
+            return
+
+
+def batch_size(model: LoadedModel, wanted: int = 8) -> int:
+    """Give the batch size to feed: the model's own when it is fixed, else `wanted`."""
+    for tensor in model.inputs:
+        if tensor.shape and isinstance(tensor.shape[0], int):
+            return max(1, tensor.shape[0])
+    return wanted
+
+
+def _elsewhere(source: Artifact, result: Artifact, check: Check, used: Place) -> Iterator[str]:
+    """Ask the other runtimes whether they still load the result; what they never could is no news."""
+    for place in check.places:
+        if place.spec == used.spec:
+            continue
+        try:
+            place.runtime.load(result, place.device, RunOptions()).close()
+        except RuntimeLoadError as error:
+            if _loads(source, place):
+                yield f"{place.spec} cannot load the result: {error.message}"
+
+
+def _loads(artifact: Artifact, place: Place) -> bool:
+    try:
+        place.runtime.load(artifact, place.device, RunOptions()).close()
+    except RuntimeLoadError:
+        return False
+    return True
+
+
+def _failure(difference: OutputDifference, diverging: str, place: Place, *, exact: bool) -> tuple[str, str]:
+    where = f" The first node that diverges is {diverging!r}." if diverging else ""
+    if difference.shape_change:
+        what = f"The result is wrong: {difference.shape_change}."
+    elif difference.new_nan:
+        what = f"The result gives NaN or infinity on {place.spec} where the source does not."
+    else:
+        sqnr = difference.sqnr_db
+        what = (
+            f"The result must equal its source but differs by up to {difference.max_abs_error:.3g}"
+            f"{f' (SQNR {sqnr:.1f} dB)' if sqnr is not None else ''} on {place.spec}."
+        )
+    hint = "Exclude that node from the step's scope, or leave the step out; the parent is unchanged."
+    if not exact and difference.new_nan:
+        hint = "Exclude that node from the step's scope (values may overflow the type there), or leave the step out."
+    return what + where, hint
+
+
+def first_diverging(source: Artifact, result: Artifact, place: Place, check: Check) -> str:
+    """Name the first node of the result, in its order, whose output leaves the tolerance.
+
+    Both models are run once more with every tensor that they have in common as a further output.
+    Empty when none of these differs or the models cannot be run so.
+    """
+    from studio.core.probe import common_tensors, with_outputs
+
+    shared = common_tensors(source, result)
+    if not shared:
+        return ""
+    try:
+        probed = [
+            with_outputs(artifact, list(shared), check.workdir / f"probe-{label}")
+            for label, artifact in (("source", source), ("result", result))
+        ]
+        with ExitStack() as stack:
+            models = [
+                stack.enter_context(place.runtime.load(artifact, place.device, RunOptions())) for artifact in probed
+            ]
+            batch = next(iter(check.dataset.batches(batch_size(models[0], 1), limit=1)))
+            before, after = (model.run(batch.feeds) for model in models)
+    except RuntimeLoadError:
+        return ""
+    return next((node for tensor, node in shared.items() if _differs(tensor, before, after)), "")
+
+
+def _differs(tensor: str, before: object, after: object) -> bool:
+    assert isinstance(before, dict) and isinstance(after, dict)
+    if tensor not in before or tensor not in after:
+        return False
+    difference = OutputDifference()
+    difference.add({tensor: before[tensor]}, {tensor: after[tensor]}, 1)
+    return not difference.within_rounding()
+
+
+def order_places(places: Sequence[Place], wanted: Device | None) -> tuple[Place, ...]:
+    """Put the wanted device first, then one CPU of each other runtime."""
+    first = [place for place in places if wanted is not None and place.spec == wanted.spec]
+    seen = {place.runtime.id for place in first}
+    rest = []
+    for place in places:
+        if place.device.kind == "cpu" and place.runtime.id not in seen:
+            seen.add(place.runtime.id)
+            rest.append(place)
+    return (*first, *rest)

@@ -1,0 +1,56 @@
+"""What every task builds for itself: the registry, places to run, datasets, a folder for temporary files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from studio.core.artifact import Artifact
+from studio.core.dataset import Dataset
+from studio.core.datasets import open_dataset
+from studio.core.device import Device, find_device
+from studio.core.errors import PluginError
+from studio.core.modelfile import read_proto
+from studio.core.modelinfo import model_inputs
+from studio.core.registry import Registry
+from studio.core.synthetic import synthetic_dataset
+from studio.core.verify import Place
+
+#: samples generated when the user has no data
+SYNTHETIC_SAMPLES = 64
+
+
+def find_places(registry: Registry) -> tuple[Place, ...]:
+    """List every device of every runtime that works here."""
+    return tuple(Place(runtime, device) for runtime in registry.runtimes() for device in runtime.devices())
+
+
+def find_place(registry: Registry, spec: str) -> Place:
+    """Find a runtime and device by ``RUNTIME:DEVICE``, asking only the runtime that it names.
+
+    Raises
+    ------
+    UsageError
+        When there is none.
+    """
+    runtime_id = spec.partition(":")[0].lower()
+    if runtime_id in registry.ids("runtime"):
+        runtime = registry.get_runtime(runtime_id)
+        return Place(runtime, find_device(runtime.devices(), spec))
+    places = find_places(registry)
+    if not places:
+        raise PluginError("No runtime works here.", "'burnish plugins' says why.")
+    device = find_device(tuple(place.device for place in places), spec)
+    return next(place for place in places if place.device == device)
+
+
+def data_for(registry: Registry, artifact: Artifact, path: Path | None, *, seed: int = 0) -> Dataset:
+    """Open the user's data for a model, or generate synthetic data when there is none."""
+    inputs = model_inputs(read_proto(artifact.path))
+    if path is None:
+        return synthetic_dataset(inputs, SYNTHETIC_SAMPLES, seed)
+    return open_dataset(path, inputs, registry.readers())
+
+
+def is_cpu(device: Device) -> bool:
+    """Say whether a device is a processor."""
+    return device.kind == "cpu"

@@ -1,0 +1,467 @@
+"""`Session`: one open project, its history and its work. The window and the command line are its two faces."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from studio.benchmark import BenchOptions, BenchResult, measure
+from studio.core.artifact import Artifact
+from studio.core.device import Device, find_device
+from studio.core.errors import UsageError
+from studio.core.evaluation import Evaluation
+from studio.core.exporter import ExportResult
+from studio.core.frozen import digest
+from studio.core.history import History
+from studio.core.measurement import Measurement
+from studio.core.modelinfo import ModelInfo
+from studio.core.passes import Survey
+from studio.core.project import BASELINE, Project, Variant, add_variant
+from studio.core.provenance import compose
+from studio.core.recipe import Recipe
+from studio.core.runner import StepRecord
+from studio.core.store import ProjectStore
+from studio.jobs.tasks.detect import Detected
+from studio.jobs.tasks.evaluate import EvaluateModels
+from studio.jobs.tasks.export import ExportModel
+from studio.jobs.tasks.subject import Subject
+from studio.workbench import Data, Watch, Workbench
+
+Topic = Literal["project", "variants", "measurements", "evaluations", "devices", "surveys"]
+Edit = Callable[[Project], Project]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What applying a recipe gave: the variant at its end and the record of each step."""
+
+    variant: Variant
+    records: tuple[StepRecord, ...]
+
+
+class Session:
+    """An open project.
+
+    All methods may be called from any thread; those that run jobs block until they are done.
+
+    Parameters
+    ----------
+    work
+        The workbench that jobs run on.
+    on_change
+        The one callback: told what changed, on the thread that changed it.
+    """
+
+    def __init__(self, work: Workbench, on_change: Callable[[Topic], None] | None = None) -> None:
+        self.work = work
+        self.detected: Detected | None = None
+        self.info: ModelInfo | None = None
+        self.surveys: dict[str, Survey] = {}
+        self._on_change = on_change or _ignore
+        self._lock = threading.RLock()
+        self._history: History | None = None
+        self._store: ProjectStore | None = None
+        self._loose: dict[str, Artifact] = {}
+        self._measurements: list[Measurement] = []
+        self._evaluations: list[Evaluation] = []
+
+    # the document
+
+    @property
+    def project(self) -> Project:
+        """The document as it stands.
+
+        Raises
+        ------
+        UsageError
+            When no model is open.
+        """
+        if self._history is None:
+            raise UsageError("No model is open.", "Open a model or a project first.")
+        return self._history.present
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a model or project is open."""
+        return self._history is not None
+
+    @property
+    def history(self) -> History | None:
+        """The snapshots behind undo and redo."""
+        return self._history
+
+    @property
+    def folder(self) -> Path | None:
+        """The project's folder; None until it is saved."""
+        return self._store.folder if self._store else None
+
+    @property
+    def read_only(self) -> bool:
+        """Whether another process has the project open."""
+        return self._store is not None and self._store.read_only
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """All measurements, oldest first."""
+        return tuple(self._measurements)
+
+    @property
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        """All evaluations, oldest first."""
+        return tuple(self._evaluations)
+
+    def edit(self, label: str, change: Edit, topic: Topic = "project") -> Project:
+        """Replace the document by what `change` makes of it; undoable, saved when the project has a folder."""
+        with self._lock:
+            changed = change(self.project)
+            if changed == self.project:
+                return changed
+            assert self._history is not None
+            self._history = self._history.push(changed, label)
+            self._save()
+        self._on_change(topic)
+        return changed
+
+    def undo(self) -> None:
+        """Go back one edit; nothing happens at the beginning."""
+        self._step_history("undo")
+
+    def redo(self) -> None:
+        """Go forward one edit; nothing happens at the end."""
+        self._step_history("redo")
+
+    def artifact(self, variant: str = BASELINE) -> Artifact:
+        """Give the model file of a variant.
+
+        Raises
+        ------
+        StoreError
+            When it is missing from the project's blobs.
+        """
+        sha = self.project.variant(variant).model
+        if sha in self._loose:
+            return self._loose[sha]
+        return (self._store or self.work).blobs.get(sha)
+
+    # opening and saving
+
+    def open_model(self, path: Path, *, watch: Watch | None = None) -> ModelInfo:
+        """Open a model as a new, unsaved project; the file stays where it is.
+
+        Raises
+        ------
+        ModelError
+            When it is not a valid model; what was open stays open.
+        """
+        opened = self.work.open_model(path, watch=watch)
+        baseline = Variant(
+            id=BASELINE,
+            name=BASELINE,
+            model=opened.artifact.sha256,
+            bytes=opened.artifact.bytes,
+            nodes=opened.info.nodes,
+        )
+        project = Project(
+            name=path.stem,
+            source_name=path.name,
+            source_path=str(opened.artifact.path),
+            created_at=now(),
+            variants=(baseline,),
+        )
+        with self._lock:
+            self.close()
+            self._history = History.start(project)
+            self._loose = {opened.artifact.sha256: opened.artifact}
+            self.info = opened.info
+        self._on_change("project")
+        return opened.info
+
+    def open_project(self, folder: Path, *, watch: Watch | None = None) -> Project:
+        """Open a project folder; read-only when another process has it.
+
+        Raises
+        ------
+        StoreError
+            When it is no project or is damaged; what was open stays open.
+        """
+        store = ProjectStore.open(folder)
+        try:
+            project = store.load()
+            info = self.work.summarize(store.blobs.get(project.baseline.model), watch=watch)
+        except BaseException:
+            store.close()
+            raise
+        with self._lock:
+            self.close()
+            self._store = store
+            self._history = History.start(project)
+            self._measurements = list(store.measurements())
+            self._evaluations = list(store.evaluations())
+            self.info = info
+        self._on_change("project")
+        return project
+
+    def save_as(self, folder: Path) -> Path:
+        """Save into a new project folder and go on in it; models are copied there.
+
+        Raises
+        ------
+        StoreError
+            When it cannot be written; nothing is lost.
+        """
+        with self._lock:
+            project = self.project
+            store = ProjectStore.create(folder, project, self.artifact())
+            try:
+                for variant in project.variants[1:]:
+                    store.blobs.put(self.artifact(variant.id))
+                store.append_measurements(self._measurements)
+                store.append_evaluations(self._evaluations)
+            except BaseException:
+                store.close()
+                raise
+            if self._store is not None:
+                self._store.close()
+            self._store = store
+            self._loose = {}
+        self._on_change("project")
+        return store.folder
+
+    def close(self) -> None:
+        """Close what is open; an unsaved project is dropped, its models stay in the cache."""
+        with self._lock:
+            if self._store is not None:
+                self._store.close()
+            self._store, self._history, self.info = None, None, None
+            self._loose, self._measurements, self._evaluations, self.surveys = {}, [], [], {}
+
+    # work
+
+    def detect(self, *, watch: Watch | None = None) -> Detected:
+        """Detect devices, once; later calls give what was found."""
+        if self.detected is None:
+            self.detected = self.work.detect(watch=watch)
+            self._on_change("devices")
+        return self.detected
+
+    def device(self, spec: str = "", *, watch: Watch | None = None) -> Device:
+        """Find a device by name; the project's own or the first by default.
+
+        Raises
+        ------
+        UsageError
+            When there is none.
+        """
+        devices = self.detect(watch=watch).devices
+        chosen = spec or (self.project.settings.device if self.is_open else "")
+        if chosen:
+            return find_device(devices, chosen)
+        if not devices:
+            raise UsageError("No device works here.", "'burnish plugins' says what is missing.")
+        return devices[0]
+
+    def data(self) -> Data:
+        """Give the data that the project's settings name."""
+        settings = self.project.settings
+        return Data(
+            calibration=Path(settings.calibration) if settings.calibration else None,
+            evaluation=Path(settings.evaluation) if settings.evaluation else None,
+        )
+
+    def survey(self, variant: str = BASELINE, device: str = "", *, watch: Watch | None = None) -> dict[str, Survey]:
+        """Survey every pass on a variant for a device."""
+        earlier = self.project.recipe_of(variant).steps
+        target = self.device(device, watch=watch)
+        self.surveys = self.work.survey(self.artifact(variant), target, earlier=earlier, watch=watch)
+        self._on_change("surveys")
+        return self.surveys
+
+    def apply(
+        self,
+        recipe: Recipe,
+        *,
+        parent: str = BASELINE,
+        name: str = "",
+        device: str = "",
+        data: Data | None = None,
+        watch: Watch | None = None,
+    ) -> Applied:
+        """Apply a recipe's active steps to a variant; each step becomes a variant.
+
+        Steps that were computed before cost nothing. When a step fails, those before it stay.
+
+        Raises
+        ------
+        UsageError
+            When there are no steps, or the recipe is not valid.
+        PassError
+            When a step fails.
+        """
+        base = self.project.recipe_of(parent).steps
+        whole = self.work.resolve(Recipe(steps=(*base, *recipe.active)))
+        steps = whole.steps[len(base) :]
+        if not steps:
+            raise UsageError("The recipe has no steps that are switched on.", "Switch a pass on.")
+        target = self.device(device, watch=watch) if device or self.project.settings.device else None
+        records: list[StepRecord] = []
+        variant = self.project.variant(parent)
+        for step in steps:
+            source = self.artifact(variant.id)
+            record = self.work.apply(source, step, data or self.data(), target, watch=watch)
+            records.append(record)
+            if not record.unchanged:
+                variant = self._add(variant, record)
+        if name and records and variant.id != parent:
+            variant = self._rename(variant, name)
+        return Applied(variant, tuple(records))
+
+    def measure(
+        self,
+        variants: Sequence[str],
+        options: BenchOptions,
+        devices: Sequence[str] = (),
+        *,
+        watch: Watch | None = None,
+    ) -> BenchResult:
+        """Measure variants on devices, each in pairs with the baseline on the first device."""
+        places = [self.device(spec, watch=watch) for spec in devices or ("",)]
+        names = [self.project.variant(variant).name for variant in variants]
+        subjects = [
+            Subject(name=name, artifact=self.artifact(name), device=place) for place in places for name in names
+        ]
+        result = measure(self.work, subjects, options, watch=watch)
+        self.record(result.measurements)
+        return result
+
+    def record(self, measurements: Sequence[Measurement]) -> None:
+        """Keep measurements with the project."""
+        with self._lock:
+            self._measurements.extend(measurements)
+            if self._store is not None and not self._store.read_only:
+                self._store.append_measurements(measurements)
+        self._on_change("measurements")
+
+    def evaluate(
+        self,
+        variants: Sequence[str],
+        metrics: Sequence[str] = (),
+        data: Path | None = None,
+        device: str = "",
+        *,
+        watch: Watch | None = None,
+    ) -> tuple[Evaluation, ...]:
+        """Evaluate variants on the evaluation data; the first is the baseline of the others."""
+        place = self.device(device, watch=watch)
+        models = tuple(
+            Subject(name=self.project.variant(item).name, artifact=self.artifact(item), device=place)
+            for item in variants
+        )
+        chosen = data or self.data().evaluation
+        request = EvaluateModels(models=models, data=chosen, metrics=tuple(metrics))
+        found = self.work.evaluate(request, watch=watch)
+        with self._lock:
+            self._evaluations.extend(found)
+            if self._store is not None and not self._store.read_only:
+                self._store.append_evaluations(found)
+        self._on_change("evaluations")
+        return found
+
+    def export(
+        self, variant: str, exporter: str, target: Path, *, device: str = "", watch: Watch | None = None
+    ) -> ExportResult:
+        """Export a variant with its recipe, measurements and evaluations."""
+        project = self.project
+        chosen = project.variant(variant)
+        data = self.data()
+        related = {chosen.model, project.baseline.model}
+        request = ExportModel(
+            artifact=self.artifact(variant),
+            recipe=project.recipe_of(variant),
+            source_name=project.source_name,
+            source_sha256=project.baseline.model,
+            exporter=exporter,
+            target=target.absolute(),
+            device=self.device(device, watch=watch).spec,
+            data=data.evaluation or data.calibration,
+            measurements=tuple(item for item in self._measurements if item.model_sha256 in related),
+            evaluations=tuple(item for item in self._evaluations if item.model_sha256 == chosen.model),
+        )
+        return self.work.export(request, watch=watch)
+
+    # inside
+
+    def _add(self, parent: Variant, record: StepRecord) -> Variant:
+        variant = _variant(self.project, parent, record)
+        self._keep(record.artifact)
+        self.edit(f"apply {record.step.pass_id}", lambda project: add_variant(project, variant), "variants")
+        return self.project.variant(variant.id)
+
+    def _keep(self, artifact: Artifact) -> None:
+        """Bring a model of the shared cache into the project's own folder."""
+        if self._store is not None and not self._store.read_only:
+            self._store.blobs.put(artifact)
+        else:
+            self._loose[artifact.sha256] = artifact
+
+    def _rename(self, variant: Variant, name: str) -> Variant:
+        taken = {other.name for other in self.project.variants if other.id != variant.id}
+        named = variant.model_copy(update={"name": _free(name, taken)})
+        self.edit(f"name {named.name}", lambda project: add_variant(project, named), "variants")
+        return named
+
+    def _save(self) -> None:
+        if self._store is not None and not self._store.read_only and self._history is not None:
+            self._store.save(self._history.present)
+
+    def _step_history(self, direction: Literal["undo", "redo"]) -> None:
+        with self._lock:
+            if self._history is None:
+                return
+            self._history = self._history.undo() if direction == "undo" else self._history.redo()
+            self._save()
+        self._on_change("variants")
+
+
+def _ignore(topic: Topic) -> None:
+    """Drop a change that nobody listens to."""
+
+
+def now() -> str:
+    """Give the time as ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _variant(project: Project, parent: Variant, record: StepRecord) -> Variant:
+    """Make the variant for a step's record; the same parent and step give the same id, name and notes."""
+    made = "v" + digest([parent.model, record.step.digest(), record.artifact.sha256])[:12]
+    known = next((variant for variant in project.variants if variant.id == made), None)
+    short = record.step.pass_id.partition(".")[2] or record.step.pass_id
+    taken = {variant.name for variant in project.variants}
+    base = short if parent.id == BASELINE else f"{parent.name} + {short}"
+    provenance = compose(parent.provenance, record.provenance) if parent.provenance else record.provenance
+    return Variant(
+        id=made,
+        name=known.name if known else _free(base, taken),
+        notes=known.notes if known else "",
+        parent=parent.id,
+        step=record.step,
+        model=record.artifact.sha256,
+        bytes=record.artifact.bytes,
+        nodes=record.nodes,
+        provenance=provenance,
+        changes=record.changes,
+        warnings=record.warnings,
+        verification=record.verification,
+        seconds=record.seconds,
+    )
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Give the name, with a number behind it when it is taken."""
+    if name not in taken:
+        return name
+    return next(text for number in range(2, len(taken) + 3) if (text := f"{name} {number}") not in taken)

@@ -1,0 +1,225 @@
+"""The work itself, without a document: open, detect, survey, apply, measure, evaluate, export.
+
+Every call blocks until its job in a worker process is done; the window calls them from threads of
+its own, the command line directly. A result that was computed before comes from the step cache.
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from studio.core.artifact import Artifact
+from studio.core.blobs import BlobStore
+from studio.core.datasets import data_digest
+from studio.core.device import Device
+from studio.core.evaluation import Evaluation
+from studio.core.exporter import ExportResult
+from studio.core.frozen import Frozen
+from studio.core.modelinfo import ModelInfo
+from studio.core.passes import Need, Survey
+from studio.core.recipe import Recipe, Step
+from studio.core.registry import Registry
+from studio.core.runner import StepRecord, resolve_recipe
+from studio.core.stepcache import StepCache
+from studio.jobs.pool import JobPool
+from studio.jobs.protocol import JobEvent
+from studio.jobs.tasks.apply import ApplyStep
+from studio.jobs.tasks.detect import Detected
+from studio.jobs.tasks.evaluate import EvaluateModels
+from studio.jobs.tasks.export import ExportModel
+from studio.jobs.tasks.open_model import OpenedModel, OpenModel
+from studio.jobs.tasks.survey import Surveyed, SurveyModel
+
+Watch = Callable[[JobEvent], None]
+TASKS = "studio.jobs.tasks"
+#: what a pass or a runtime may need beside its model: room for copies while converting, and the engines
+MEMORY_FACTOR, MEMORY_BASE = 3, 300_000_000
+
+
+class Data(Frozen):
+    """The user's data: what passes calibrate on and what results are verified on."""
+
+    calibration: Path | None = None
+    evaluation: Path | None = None
+    seed: int = 0
+
+
+class Workbench:
+    """Runs jobs on a pool and keeps their models in a blob store.
+
+    Parameters
+    ----------
+    registry
+        The plugins; only their manifests and passes' declarations are used in this process.
+    pool
+        Where jobs run.
+    root
+        Folder for models, records and temporary files.
+    """
+
+    def __init__(self, registry: Registry, pool: JobPool, root: Path) -> None:
+        self.registry = registry
+        self.pool = pool
+        self.root = root
+        self.blobs = BlobStore(root / "blobs")
+        self.steps = StepCache(root / "cache" / "steps", self.blobs)
+
+    def open_model(self, path: Path, *, dims: dict[str, int] | None = None, watch: Watch | None = None) -> OpenedModel:
+        """Check and summarize a model file.
+
+        Raises
+        ------
+        ModelError
+            When it is not a valid model.
+        """
+        payload = OpenModel(path=path.absolute(), dims=dims or {})
+        return OpenedModel.model_validate(self._run("open_model", payload, f"open {path.name}", watch=watch))
+
+    def summarize(self, artifact: Artifact, *, watch: Watch | None = None) -> ModelInfo:
+        """Summarize a model that is known to be valid."""
+        return self.open_model(artifact.path, watch=watch).info
+
+    def detect(self, *, watch: Watch | None = None) -> Detected:
+        """Detect this machine's devices."""
+        return Detected.model_validate(self._run("detect", None, "detect devices", watch=watch))
+
+    def survey(
+        self,
+        artifact: Artifact,
+        device: Device | None = None,
+        steps: Sequence[Step] = (),
+        *,
+        earlier: Sequence[Step] = (),
+        watch: Watch | None = None,
+    ) -> dict[str, Survey]:
+        """Survey all passes, or the given steps, on a model."""
+        payload = SurveyModel(artifact=artifact, device=device, steps=tuple(steps), earlier=tuple(earlier))
+        found = self._run("survey", payload, "survey passes", artifact=artifact, watch=watch)
+        return Surveyed.model_validate(found).surveys
+
+    def resolve(self, recipe: Recipe) -> Recipe:
+        """Validate a recipe and fill in every default.
+
+        Raises
+        ------
+        UsageError
+            For an unknown pass or parameter, or an order that a pass refuses.
+        """
+        return resolve_recipe(recipe, self.registry.get_pass)
+
+    def apply(
+        self, artifact: Artifact, step: Step, data: Data, device: Device | None = None, *, watch: Watch | None = None
+    ) -> StepRecord:
+        """Apply one resolved step and verify the result; at once when it is in the step cache.
+
+        Raises
+        ------
+        PassError
+            When the pass or its verification fails; the source is unchanged.
+        """
+        key = self._data_key(step, data, device)
+        known = self.steps.get(artifact.sha256, step.digest(), key)
+        if known is not None:
+            return known
+        with self._scratch() as folder:
+            payload = ApplyStep(
+                artifact=artifact,
+                step=step,
+                folder=folder,
+                device=device,
+                calibration=data.calibration,
+                evaluation=data.evaluation,
+                seed=data.seed,
+            )
+            label = f"{step.pass_id} on {artifact.path.name}"
+            record = StepRecord.model_validate(
+                self._run("apply", payload, label, step=step.pass_id, artifact=artifact, watch=watch)
+            )
+            if record.unchanged:
+                return record
+            kept = self.blobs.put(record.artifact, move=True)
+        record = record.model_copy(update={"artifact": kept})
+        self.steps.put(artifact.sha256, step.digest(), key, record)
+        return record
+
+    def evaluate(self, request: EvaluateModels, *, watch: Watch | None = None) -> tuple[Evaluation, ...]:
+        """Evaluate models on a dataset; the first is the baseline of the others."""
+        found = self._run(
+            "evaluate", request, "evaluate", step="evaluate", artifact=request.models[0].artifact, watch=watch
+        )
+        return tuple(Evaluation.model_validate(item) for item in found["evaluations"])
+
+    def export(self, request: ExportModel, *, watch: Watch | None = None) -> ExportResult:
+        """Export a model as a bundle.
+
+        Raises
+        ------
+        StoreError
+            When the target cannot be written.
+        """
+        label = f"export {request.target.name}"
+        found = self._run("export", request, label, step=request.exporter, artifact=request.artifact, watch=watch)
+        return ExportResult.model_validate(found)
+
+    def run_task(
+        self,
+        task: str,
+        payload: Frozen | None,
+        label: str,
+        *,
+        step: str = "",
+        artifact: Artifact | None = None,
+        exclusive: bool = False,
+        fresh: bool = False,
+        watch: Watch | None = None,
+    ) -> dict[str, Any]:
+        """Run ``studio.jobs.tasks.<task>:run`` and wait; Ctrl-C while waiting cancels it.
+
+        Parameters
+        ----------
+        exclusive
+            Whether no other job may run at the same time.
+        fresh
+            Whether it needs a process that ran nothing before.
+        """
+        job = self.pool.submit(
+            f"{TASKS}.{task}:run",
+            payload.model_dump(mode="json") if payload is not None else {},
+            label=label,
+            step=step or label,
+            exclusive=exclusive,
+            fresh=fresh,
+            memory_bytes=MEMORY_FACTOR * artifact.bytes + MEMORY_BASE if artifact else 0,
+            on_event=watch,
+        )
+        try:
+            return job.result()
+        except BaseException:
+            job.cancel()
+            raise
+
+    _run = run_task
+
+    def _data_key(self, step: Step, data: Data, device: Device | None) -> str:
+        """Name what a step's result depends on besides model and step."""
+        needs = Need.CALIBRATION in self.registry.get_pass(step.pass_id).needs
+        parts = [f"device={device.spec if device else ''}", f"seed={data.seed}"]
+        if needs:
+            parts.append(f"calibration={data_digest(data.calibration)}")
+        parts.append(f"evaluation={data_digest(data.evaluation or data.calibration)}")
+        return " ".join(parts)
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """Give an empty folder on the blobs' file system, so that results are moved, not copied."""
+        folder = self.root / "tmp" / uuid.uuid4().hex
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
