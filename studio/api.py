@@ -41,6 +41,7 @@ from studio.core.runtime import (
     as_numpy_dtype,
 )
 from studio.core.scope import Scope
+from studio.core.signature import Signature, read_signature
 
 __all__ = [
     "Accelerator",
@@ -88,6 +89,7 @@ __all__ = [
     "Runtime",
     "RuntimeLoadError",
     "Scope",
+    "Signature",
     "SilentReporter",
     "Step",
     "StoreError",
@@ -110,6 +112,7 @@ __all__ = [
     "param",
     "read_model",
     "read_proto",
+    "read_signature",
     "recipe_toml",
     "trace",
     "write_model",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -91,7 +90,6 @@ def measure(
     BurnishError
         When the baseline itself cannot be measured.
     """
-    run = uuid.uuid4().hex[:12]
     feet: dict[int, Footprint] = {}
     failures: list[Failure] = []
     for index, subject in enumerate(subjects):
@@ -103,24 +101,28 @@ def measure(
             failures.append(_failure(subject, error))
     measurements: list[Measurement] = []
     pairs: list[PairResult] = []
-    others = [index for index in feet if index]
-    for index in others or ([None] if len(subjects) == 1 else []):
+    for index in [index for index in feet if index] or [0]:
+        if index == 0 and len(subjects) > 1:
+            break
+        variant = subjects[index] if index else None
         try:
-            measured = _pair(work, subjects[0], subjects[index] if index else None, options, watch)
+            measured = _pair(work, subjects[0], variant, options, watch)
         except BurnishError as error:
-            if index is None:
+            if variant is None:
                 raise
-            failures.append(_failure(subjects[index], error))
+            failures.append(_failure(variant, error))
             continue
-        made = measured.measurements(run, subjects[0], subjects[index] if index else None, options.run)
-        measurements.extend(_with_footprint(item, feet[index or 0] if i else feet[0]) for i, item in enumerate(made))
-        if index is not None:
+        made = [_with_footprint(item, feet[at]) for item, at in zip(measured.made, (0, index), strict=False)]
+        measurements.extend(made)
+        if variant is not None:
             pairs.append(_ratio(made[0], made[1], options.seed))
+        if measured.stopped:
+            break
     return BenchResult(
         subjects=tuple(subjects),
         measurements=tuple(measurements),
         pairs=tuple(pairs),
-        layers=_layers(work, subjects, options, watch) if options.layers else {},
+        layers=_layers(work, [subjects[index] for index in feet], options, watch) if options.layers else {},
         failures=tuple(failures),
     )
 

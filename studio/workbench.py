@@ -26,6 +26,7 @@ from studio.core.recipe import Recipe, Step
 from studio.core.registry import Registry
 from studio.core.runner import StepRecord, resolve_recipe
 from studio.core.stepcache import StepCache
+from studio.core.verification import Verification
 from studio.jobs.pool import JobPool
 from studio.jobs.protocol import JobEvent
 from studio.jobs.tasks.apply import ApplyStep
@@ -34,6 +35,7 @@ from studio.jobs.tasks.evaluate import EvaluateModels
 from studio.jobs.tasks.export import ExportModel
 from studio.jobs.tasks.open_model import OpenedModel, OpenModel
 from studio.jobs.tasks.survey import Surveyed, SurveyModel
+from studio.jobs.tasks.verify import VerifyModels
 
 Watch = Callable[[JobEvent], None]
 TASKS = "studio.jobs.tasks"
@@ -146,6 +148,16 @@ class Workbench:
         record = record.model_copy(update={"artifact": kept})
         self.steps.put(artifact.sha256, step.digest(), key, record)
         return record
+
+    def verify(
+        self, source: Artifact, result: Artifact, data: Data, device: str, *, watch: Watch | None = None
+    ) -> Verification:
+        """Compare a result with a source that is several steps away."""
+        payload = VerifyModels(
+            source=source, result=result, device=device, data=data.evaluation or data.calibration, seed=data.seed + 1
+        )
+        found = self._run("verify", payload, "verify the result", artifact=source, watch=watch)
+        return Verification.model_validate(found)
 
     def evaluate(self, request: EvaluateModels, *, watch: Watch | None = None) -> tuple[Evaluation, ...]:
         """Evaluate models on a dataset; the first is the baseline of the others."""

@@ -32,6 +32,7 @@ def _inline(space: Workspace, node: ir.Node, branch: ir.Graph) -> None:
     for old, new in zip(node.outputs, results, strict=True):
         if not space.alias(old, new):
             _copy(space, node, old, new)
+    space.discoveries += 1
     space.remove(node, f"its condition is known; {len(inner)} nodes of the branch stay")
 
 

@@ -83,9 +83,11 @@ def clean(space: Workspace, params: CleanParams, *, survey: bool) -> None:
     budget = Budget(params.growth * 1024)
     declared = {} if params.shapes else inner_types(space.model)
     infers = not survey or len(space.nodes()) <= SURVEY_INFERS
+    known = -1
     for number in range(ROUNDS):
         before = space.edits
-        if infers:
+        if infers and space.discoveries != known:
+            known = space.discoveries
             infer_shapes(space.model)
         for rule in _rules(space, params, budget, survey=survey):
             space.reporter.check()

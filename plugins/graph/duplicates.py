@@ -67,10 +67,11 @@ def _merge_equal(space: Workspace, values: list[ir.Value]) -> None:
         first = known.setdefault(_content(value), value)
         if first is value or not all(space.selects(node) for node, _ in value.uses()):
             continue
+        for node, _ in value.uses():
+            space.rewritten(node, f"reads {first.name}, which equals {value.name}")
         value.replace_all_uses_with(first)
         if value.graph is not None and value.name is not None:
             value.graph.initializers.pop(value.name)
-        space.edits += 1
 
 
 def _content(value: ir.Value) -> bytes:

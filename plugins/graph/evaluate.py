@@ -136,11 +136,18 @@ def _elements(operator: str, inputs: list[NDArray[Any] | None]) -> int | None:
         return data.size * math.prod(abs(int(size)) for size in control.reshape(-1))
     if operator == "Pad" and control is not None:
         return (data.size + 1) * math.prod(1 + abs(int(size)) for size in control.reshape(-1))
-    if operator == "Range" and control is not None and inputs[2] is not None:
-        return abs(int((float(control) - float(data)) / float(inputs[2]))) + 1
-    if operator in ("Expand", "Tile", "Pad", "Range"):
+    if operator == "Range":
+        return _steps(inputs)
+    if operator in ("Expand", "Tile", "Pad"):
         return None
     return math.prod(value.size or 1 for value in inputs if value is not None and value.ndim)
+
+
+def _steps(inputs: list[NDArray[Any] | None]) -> int | None:
+    numbers = [float(value.reshape(-1)[0]) for value in inputs if value is not None and value.size == 1]
+    if len(numbers) != 3 or not numbers[2]:
+        return None
+    return math.ceil(abs((numbers[1] - numbers[0]) / numbers[2])) + 1
 
 
 def _plain_division(inputs: list[NDArray[Any] | None]) -> bool:

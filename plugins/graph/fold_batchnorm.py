@@ -55,7 +55,8 @@ class FoldBatchNorm(Pass):
         from .workspace import Workspace
 
         model = read_model(artifact)
-        infer_shapes(model)
+        if any(node.op_type == "MatMul" for node in model.graph):
+            infer_shapes(model)  # only the ranks of its matrices are asked for
         space = Workspace(model, context.scope, context.reporter)
         fold_batchnorms(space, into_next=params.into_next)
         return finished(space, artifact, context, WHY_NOT)

@@ -137,6 +137,7 @@ def _dims(node: ir.Node) -> list[int | ir.SymbolicDim] | None:
 
 def _store(space: Workspace, node: ir.Node, tensor: ir.TensorProtocol, detail: str) -> None:
     """Put a tensor in the place of a node: a weight of its name, or a Constant where it is an output."""
+    space.discoveries += not is_op(node, "Constant")
     graph, old = graph_of(node), node.outputs[0]
     if old.is_graph_output():
         _make_constant(space, node, tensor, detail)

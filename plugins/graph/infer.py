@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import logging
+from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
 from .names import all_graphs, all_nodes
+from .workspace import constant_tensor, is_op, sizes
+
+if TYPE_CHECKING:
+    import onnx
+
+#: bytes of a weight above which its content is not shown to the inference
+LARGE = 1024
 
 Declared = dict[ir.Value, tuple[ir.TypeProtocol | None, ir.Shape | None]]
 
@@ -14,20 +21,62 @@ Declared = dict[ir.Value, tuple[ir.TypeProtocol | None, ir.Shape | None]]
 def infer_shapes(model: ir.Model) -> None:
     """Fill in types and shapes of the values inside a model, with ONNX's own inference.
 
-    Weights are not read. A model that inference does not understand stays as it is. Inputs and
+    Large weights are not read. A model that inference does not understand stays as it is. Inputs and
     outputs of the graphs keep the type and shape that they declare.
     """
-    from onnx_ir.passes.common import ShapeInferencePass
+    import onnx
 
-    edges = [value for graph in all_graphs(model) for value in (*graph.inputs, *graph.outputs)]
-    declared: Declared = {value: (value.type, value.shape) for value in edges}
-    logger = logging.getLogger("onnx_ir.passes.common.shape_inference")
-    before, logger.disabled = logger.disabled, True
+    edges = {value for graph in all_graphs(model) for value in (*graph.inputs, *graph.outputs)}
     try:
-        ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
-    finally:
-        logger.disabled = before
-    restore_types({value: known for value, known in declared.items() if known[0] is not None})
+        inferred = onnx.shape_inference.infer_shapes(ir.to_proto(_without_weights(model)), data_prop=True)
+    except Exception:
+        return
+    for mine, theirs in zip(all_graphs(model), _proto_graphs(inferred.graph), strict=True):
+        found = {info.name: info.type for info in theirs.value_info}
+        for node in mine:
+            for value in node.outputs:
+                known = found.get(value.name or "")
+                if known is not None and (value not in edges or value.type is None):
+                    _set_type(value, known)
+
+
+def _proto_graphs(main: onnx.GraphProto) -> list[onnx.GraphProto]:
+    """List graphs in the order of `all_graphs`."""
+    graphs = [main]
+    for graph in graphs:
+        for node in graph.node:
+            for attribute in node.attribute:
+                graphs.extend([attribute.g] if attribute.HasField("g") else attribute.graphs)
+    return graphs
+
+
+def _set_type(value: ir.Value, proto: onnx.TypeProto) -> None:
+    type_ = ir.serde.deserialize_type_proto_for_type(proto)
+    shape = ir.serde.deserialize_type_proto_for_shape(proto)
+    value.type = type_ if type_ is not None else value.type
+    value.shape = shape if shape is not None else value.shape
+
+
+def _without_weights(model: ir.Model) -> ir.Model:
+    """Give a copy in which large weights of the main graph are inputs: only their shapes are left."""
+    copy = model.clone()
+    graph = copy.graph
+    for name, value in list(graph.initializers.items()):
+        tensor = value.const_value
+        if tensor is None or tensor.nbytes > LARGE or isinstance(tensor, ir.LazyTensor):
+            graph.initializers.pop(name)
+            if not value.is_graph_input():
+                graph.inputs.append(value)
+    for node in list(graph):
+        tensor = constant_tensor(node) if is_op(node, "Constant") else None
+        old = node.outputs[0]
+        if tensor is None or tensor.nbytes <= LARGE or old.is_graph_output():
+            continue
+        new = ir.Value(name=old.name, type=ir.TensorType(tensor.dtype), shape=ir.Shape(sizes(tensor)))
+        old.replace_all_uses_with(new)
+        graph.remove(node, safe=True)
+        graph.inputs.append(new)
+    return copy
 
 
 def inner_types(model: ir.Model) -> Declared:

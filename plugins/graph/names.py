@@ -10,7 +10,21 @@ SOURCE_NAME = "burnish.source_name"
 
 def all_graphs(model: ir.Model) -> list[ir.Graph]:
     """List the main graph and every subgraph of If, Loop and Scan; bodies of functions are not among them."""
-    return [model.graph, *model.graph.subgraphs()]
+    graphs = [model.graph]
+    for graph in graphs:
+        graphs.extend(inner for node in graph if node.attributes for inner in subgraphs(node))
+    return graphs
+
+
+def subgraphs(node: ir.Node) -> list[ir.Graph]:
+    """List the graphs in a node's own attributes."""
+    found: list[ir.Graph] = []
+    for attribute in node.attributes.values():
+        if attribute.type == ir.AttributeType.GRAPH and not attribute.is_ref():
+            found.append(attribute.as_graph())
+        elif attribute.type == ir.AttributeType.GRAPHS and not attribute.is_ref():
+            found.extend(attribute.as_graphs())
+    return found
 
 
 def all_nodes(model: ir.Model) -> list[ir.Node]:

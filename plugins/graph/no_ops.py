@@ -74,6 +74,9 @@ def _same_reshape(space: Workspace, node: ir.Node) -> bool:
     before, after = static_shape(node.inputs[0]), static_shape(node.outputs[0])
     if before is not None and before == after:
         return True
+    asked = node.inputs[1].producer() if len(node.inputs) > 1 and node.inputs[1] is not None else None
+    if is_op(asked, "Shape") and asked is not None and asked.inputs[0] is node.inputs[0] and not asked.attributes:
+        return True
     target = space.array(node.inputs[1]) if len(node.inputs) > 1 else None
     source = node.inputs[0].shape if node.inputs[0] is not None else None
     if target is None or source is None or target.ndim != 1 or target.size != len(source):

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from studio.api import NodeChange, Reporter, Scope, SilentReporter
 
-from .names import SOURCE_NAME, all_graphs, all_nodes, name_nodes, unique
+from .names import SOURCE_NAME, all_graphs, name_nodes, subgraphs, unique
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,29 +35,34 @@ class Workspace:
 
     def __init__(self, model: ir.Model, scope: Scope, reporter: Reporter | None = None) -> None:
         self.model = model
+        self._graphs: list[ir.Graph] | None = None
         self.scope = scope
         self.reporter: Reporter = reporter or SilentReporter()
         self.warnings: list[str] = []
         self.opset = max((model.opset_imports.get(domain, 0) for domain in STANDARD_DOMAINS), default=0)
         self._unlist_weights()
         name_nodes(model)
-        self._before = {str(node.name): node.op_type for node in all_nodes(model)}
+        self._before = {str(node.name): node.op_type for node in self.nodes()}
         self._details: dict[str, str] = {}
         self._rewritten: dict[str, str] = {}
         self._value_names: set[str] | None = None
         self._idle = {id(value): value for value in self._unread_weights()}
         self.edits = 0
+        #: how often something became known that shape inference did not know
+        self.discoveries = 0
 
     # What the model is
 
     @property
     def graphs(self) -> list[ir.Graph]:
         """The main graph and every subgraph."""
-        return all_graphs(self.model)
+        if self._graphs is None:
+            self._graphs = all_graphs(self.model)
+        return self._graphs
 
     def nodes(self) -> list[ir.Node]:
         """List the nodes of all graphs as they are now; the list may be walked while nodes are removed."""
-        return all_nodes(self.model)
+        return [node for graph in self.graphs for node in graph]
 
     def selects(self, *nodes: ir.Node) -> bool:
         """Say whether all of these nodes may be touched, by their name now or in the source."""
@@ -153,6 +158,9 @@ class Workspace:
         self.explain(node, detail)
         inputs = list(node.inputs)
         graph_of(node).remove(node, safe=True)
+        for graph in subgraphs(node):
+            _release(graph)
+            self._graphs = None
         self.edits += 1
         for value in inputs:
             self._drop_unread_source(value)
@@ -326,6 +334,13 @@ def static_shape(value: ir.Value | None) -> tuple[int, ...] | None:
 def rank_of(value: ir.Value | None) -> int | None:
     """Give the number of dimensions where it is known."""
     return None if value is None or value.shape is None else len(value.shape)
+
+
+def _release(graph: ir.Graph) -> None:
+    """Let a graph that is gone read nothing, so that what it read counts as unread."""
+    for inner in graph.all_nodes():
+        for index in range(len(inner.inputs)):
+            inner.replace_input_with(index, None)
 
 
 def _value_names(model: ir.Model) -> set[str]:

@@ -213,8 +213,8 @@ class Calibrator:
 
 
 def _fixed(value: onnx.ValueInfoProto) -> tuple[int, ...]:
-    """Give the dimensions of an input, 0 for those that are not fixed."""
-    return tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+    """Give the dimensions of an input, 0 for those that are not fixed (some exporters write -1)."""
+    return tuple(max(0, dim.dim_value) for dim in value.type.tensor_type.shape.dim)
 
 
 def _sample_bytes(graph: onnx.GraphProto, tensors: Sequence[str]) -> dict[str, int]:
@@ -222,7 +222,6 @@ def _sample_bytes(graph: onnx.GraphProto, tensors: Sequence[str]) -> dict[str, i
     kinds = {value.name: value for value in (*graph.value_info, *graph.output, *graph.input)}
     sizes = {}
     for name in tensors:
-        dims = kinds[name].type.tensor_type.shape.dim
-        known = [dim.dim_value or (1 if index == 0 else _UNKNOWN) for index, dim in enumerate(dims)]
+        known = [size or (1 if axis == 0 else _UNKNOWN) for axis, size in enumerate(_fixed(kinds[name]))]
         sizes[name] = 4 * math.prod(known)
     return sizes

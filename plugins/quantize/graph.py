@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+#: operators with weights, named first in summaries
+_WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "Gather"})
 #: operators of a model that was quantized before
 _QUANTIZED = frozenset(
     {
@@ -45,6 +47,11 @@ def node_names(graph: ir.Graph) -> dict[ir.Node, str]:
         seen.add(name)
         names[node] = name
     return names
+
+
+def operators_by_name(graph: ir.Graph) -> dict[str, str]:
+    """Give the operator of every node of the main graph by the node's name."""
+    return {name: node.op_type for node, name in node_names(graph).items()}
 
 
 def is_standard(node: ir.Node) -> bool:
@@ -102,8 +109,10 @@ def counts(operators: Counter[str]) -> str:
 
 
 def count_operators(nodes: Iterable[ir.Node]) -> str:
-    """Count nodes by operator: ``"53 Conv, 1 Gemm"``."""
-    return counts(Counter(node.op_type for node in nodes))
+    """Count nodes by operator, those with weights first: ``"53 Conv, 1 Gemm, 49 Relu"``."""
+    found = Counter(node.op_type for node in nodes)
+    weighty = Counter({name: number for name, number in found.items() if name in _WEIGHTED})
+    return ", ".join(filter(None, (counts(weighty), counts(found - weighty))))
 
 
 def weight_bytes(model: ir.Model) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +14,12 @@ if TYPE_CHECKING:
     import onnx
     import onnx_ir as ir
 
-#: first opset with per-axis DequantizeLinear, and with 16-bit QuantizeLinear
+#: first opset with DynamicQuantizeLinear, with per-axis DequantizeLinear, and with 16-bit QuantizeLinear
+DYNAMIC_OPSET = 11
 PER_AXIS_OPSET = 13
 SIXTEEN_BIT_OPSET = 21
 #: the IR versions that go with them
-_IR_VERSIONS = {PER_AXIS_OPSET: 7, SIXTEEN_BIT_OPSET: 10}
+_IR_VERSIONS = {DYNAMIC_OPSET: 6, PER_AXIS_OPSET: 7, SIXTEEN_BIT_OPSET: 10}
 #: tensors below this many bytes stay in the model file itself
 _SMALL = 1024
 
@@ -58,6 +58,28 @@ def own_constants(graph: ir.Graph, selection: Selection) -> None:
             value = node.inputs[index] if index < len(node.inputs) else None
             if value is not None and float_constant(value) is not None:
                 node.replace_input_with(index, _own(graph, node, index, value, selection))
+                _drop_unused(graph, value)
+
+
+def lift_constants(graph: ir.Graph) -> None:
+    """Turn Constant nodes that hold float32 into initializers, in place."""
+    for node in list(graph):
+        value = node.outputs[0]
+        tensor = float_constant(value)
+        if node.op_type == "Constant" and tensor is not None and not value.is_graph_output():
+            value.replace_all_uses_with(add_initializer(graph, str(value.name), tensor))
+            graph.remove(node, safe=True)
+
+
+def _drop_unused(graph: ir.Graph, value: ir.Value) -> None:
+    """Remove a weight that nothing reads any more."""
+    if value.uses() or value.is_graph_output():
+        return
+    producer = value.producer()
+    if producer is not None:
+        graph.remove(producer, safe=True)
+    elif value.name in graph.initializers:
+        del graph.initializers[value.name]
 
 
 def _own(graph: ir.Graph, node: ir.Node, index: int, value: ir.Value, selection: Selection) -> ir.Value:
@@ -88,14 +110,20 @@ def add_initializer(graph: ir.Graph, name: str, content: object) -> ir.Value:
     import numpy as np
     import onnx_ir as ir
 
-    taken = {value.name for node in graph for value in node.outputs} | {value.name for value in graph.inputs}
-    while name in taken or name in graph.initializers:
-        name += "'"
+    name = _free_name(graph, name)
     array = content if isinstance(content, np.ndarray) else content.numpy()  # type: ignore[attr-defined]
     tensor = ir.Tensor(np.ascontiguousarray(array), name=name)
     value = ir.Value(name=name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
     graph.register_initializer(value)
     return value
+
+
+def _free_name(graph: ir.Graph, name: str) -> str:
+    taken = {value.name for node in graph.all_nodes() for value in node.outputs}
+    taken |= {value.name for value in graph.inputs} | set(graph.initializers)
+    while name in taken:
+        name += "'"
+    return name
 
 
 def save_prepared(model: ir.Model, folder: Path, opset: int) -> Path:
@@ -142,24 +170,3 @@ def load_prepared(path: Path) -> onnx.ModelProto:
     proto = onnx.load(str(path))
     add_infer_metadata(proto)
     return proto
-
-
-def upgrade_note(model: ir.Model, opset: int) -> tuple[str, ...]:
-    """Say that the opset is raised, when it is."""
-    current = model.opset_imports.get("", 0)
-    return (f"The opset is raised from {current} to {opset}.",) if current < opset else ()
-
-
-def skipped_note(skipped: dict[str, str], limit: int = 3) -> tuple[str, ...]:
-    """Say which nodes stay in float and why, grouped by reason."""
-    groups: dict[str, list[str]] = {}
-    for name, reason in skipped.items():
-        groups.setdefault(reason, []).append(name)
-    return tuple(
-        f"{len(names)} left in float, {reason}: {_some(names, limit)}." for reason, names in sorted(groups.items())
-    )
-
-
-def _some(names: Iterable[str], limit: int) -> str:
-    found = list(names)
-    return ", ".join(found[:limit]) + (f" and {len(found) - limit} more" if len(found) > limit else "")

@@ -55,6 +55,10 @@ class Selection:
         return found
 
 
+#: a selection of no node
+NOTHING = Selection({}, {})
+
+
 def check_operators(operators: Iterable[str], known: Iterable[str], owner: str) -> None:
     """Refuse operators that the pass does not know.
 
@@ -124,7 +128,8 @@ class StaticRule:
         if node.op_type in MOVERS:
             return "" if node.inputs[0] in self._quantized and len(node.outputs) == 1 else None
         if node.op_type in GLUE:
-            return "" if all(is_float(value) and not _empty(value) for value in node.inputs) else None
+            usable = all(is_float(value) and not _empty(value) for value in node.inputs)
+            return "" if usable and not _feeds_softmax(node) else None
         if not (is_float(node.inputs[0]) and is_float(node.outputs[0])):
             return "its input is not float32, or its type cannot be inferred"
         if node.op_type == "MatMul":
@@ -157,7 +162,7 @@ class StaticRule:
 def output_channels(node: ir.Node) -> int:
     """Give the output channels of a Conv, ConvTranspose or Gemm with constant weights."""
     weight = float_constant(node.inputs[1])
-    shape = [] if weight is None else [int(size) for size in weight.shape]
+    shape: tuple[int, ...] = () if weight is None else weight.numpy().shape
     if node.op_type == "Conv":
         return shape[0]
     if node.op_type == "ConvTranspose":
@@ -193,6 +198,11 @@ def _bound(node: ir.Node, name: str, index: int) -> float | None:
         return None
     tensor = constant(node.inputs[index])
     return float("nan") if tensor is None else float(tensor.numpy().reshape(-1)[0])
+
+
+def _feeds_softmax(node: ir.Node) -> bool:
+    """Say whether these are the scores of an attention: a mask of -10,000 among them leaves no level for the rest."""
+    return any(user.op_type == "Softmax" for out in node.outputs for user, _ in out.uses())
 
 
 def _empty(value: ir.Value | None) -> bool:

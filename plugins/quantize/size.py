@@ -31,8 +31,8 @@ def int8_size(model: ir.Model, selection: Selection, *, per_channel: bool, nodes
     weights = selection.weights()
     before = weight_bytes(model) + text_bytes(model.graph)
     saved = sum(tensor.nbytes - tensor.size for tensor in weights.values())
-    scales = sum(5 * (max(map(int, tensor.shape)) if per_channel else 1) for tensor in weights.values())
-    added = len(selection.nodes) * nodes_each * (150 + 4 * _name_length(model.graph))
+    scales = sum(5 * (max(tensor.numpy().shape) if per_channel else 1) for tensor in weights.values())
+    added = len(selection.nodes) * nodes_each * (200 + 6 * _name_length(model.graph))
     return _range(before, before - saved, scales + added, weights.values())
 
 
@@ -40,7 +40,7 @@ def half_size(model: ir.Model, weights: dict[str, ir.TensorProtocol], casts: int
     """Expect the size of a model whose given float32 weights become float16."""
     before = weight_bytes(model) + text_bytes(model.graph)
     saved = sum(tensor.nbytes // 2 for tensor in weights.values())
-    added = casts * (150 + 4 * _name_length(model.graph)) + text_bytes(model.graph) // 2
+    added = casts * (200 + 6 * _name_length(model.graph)) + text_bytes(model.graph)
     return _range(before, before - saved, added, weights.values())
 
 

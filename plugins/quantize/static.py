@@ -1,0 +1,176 @@
+"""`quantize.static`: weights and activations in 8 bits, ranges from calibration data, as QDQ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from studio.api import (
+    Artifact,
+    DataError,
+    Device,
+    Family,
+    Need,
+    Params,
+    Pass,
+    PassContext,
+    PassResult,
+    Scope,
+    Step,
+    Survey,
+    UsageError,
+    param,
+)
+
+from .calibration import Calibrator, Plan
+from .expectation import Switch, reduce_range, static_speed
+from .finish import list_changes, unchanged, write_checked
+from .graph import count_operators, half_precision, operators_by_name, quantized_already
+from .notes import data_notes, skipped_note, static_advice, upgrade_note
+from .prepare import PER_AXIS_OPSET, SIXTEEN_BIT_OPSET, open_named, own_constants, save_prepared
+from .qdq import Types, insert_qdq, observed_tensors, without_unusable
+from .quiet import scratch_folder
+from .refusal import refusal
+from .selection import ACTIVATIONS, GLUE, MOVERS, NOTHING, Selection, StaticRule, check_operators, select
+from .size import int8_size
+from .statistics import Method
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+_KNOWN = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+
+class StaticParams(Params):
+    """Parameters of `StaticQuantization`."""
+
+    method: Method = param(
+        "minmax",
+        "How the range of each activation is found: all values, a percentile, or the least information lost.",
+        candidates=("minmax", "percentile", "entropy"),
+    )
+    percentile: float = param(
+        99.999, "Share of the values kept by the percentile method.", unit="%", ge=90, le=100, advanced=True
+    )
+    samples: int = param(256, "Most calibration samples to use.", unit="samples", ge=1, le=100_000)
+    per_channel: bool = param(True, "A scale for each output channel of the weights instead of one for all.")
+    activation_type: Literal["uint8", "int8", "uint16"] = param(
+        "uint8", "Type of activations; uint16 is for finding out what 8 bits cost: it is not faster than float."
+    )
+    weight_type: Literal["int8", "uint8"] = param("int8", "Type of weights; uint8 needs uint8 activations.")
+    symmetric_activations: bool = param(False, "Centre the range of activations on zero.", advanced=True)
+    symmetric_weights: bool = param(True, "Centre the range of weights on zero.", advanced=True)
+    reduce_range: Switch = param(
+        "auto",
+        "Use 7 bits for weights, against saturation on processors with AVX2 or AVX-512 but without VNNI.",
+        advanced=True,
+    )
+    operators: tuple[str, ...] = param(
+        ("Conv", "Gemm", "MatMul"),
+        "Operators to quantize (ConvTranspose too, on request); a Relu or Clip that follows is merged.",
+        candidates=(("Conv", "Gemm", "MatMul"), ("Gemm", "MatMul")),
+    )
+    between: bool = param(
+        False,
+        "Keep the operators between them (Add, pooling, Concat, Reshape) in 8 bits too.",
+        candidates=(False, True),
+    )
+    activation_matmul: bool = param(
+        False, "Also quantize a MatMul of two activations, as in attention; costs accuracy.", advanced=True
+    )
+
+
+class StaticQuantization(Pass):
+    """Quantize weights and activations with ranges found on calibration data."""
+
+    id: ClassVar[str] = "quantize.static"
+    title: ClassVar[str] = "Static INT8 (QDQ)"
+    family: ClassVar[Family] = "precision"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.CALIBRATION})
+    summary: ClassVar[str] = "Store weights and compute in 8 bits, with ranges found on calibration data."
+    Params: ClassVar[type[Params]] = StaticParams
+
+    def survey(self, model: ir.Model, params: StaticParams, device: Device | None, scope: Scope) -> Survey:
+        """Say what it would touch; see `Pass.survey`."""
+        why_not, selection = _judge(model, params, scope)
+        if why_not:
+            return Survey(applies=False, summary="nothing to quantize", why_not=f"Not applicable: {why_not}.")
+        return Survey(
+            applies=True,
+            summary=count_operators(selection.nodes),
+            nodes=selection.names,
+            speed=static_speed(device) if device else None,
+            size=int8_size(model, selection, per_channel=params.per_channel, nodes_each=6),
+            warnings=static_advice(model, selection, params.operators, params.activation_type),
+        )
+
+    def apply(self, artifact: Artifact, params: StaticParams, context: PassContext) -> PassResult:
+        """Calibrate and quantize; see `Pass.apply`.
+
+        Raises
+        ------
+        DataError
+            When the calibration data is empty, not finite or does not fit.
+        PassError
+            When the result is not valid.
+        """
+        model = open_named(artifact)
+        why_not, selection = _judge(model, params, context.scope)
+        if why_not:
+            return unchanged(artifact, why_not)
+        data = context.calibration
+        if data is None:
+            raise DataError("Static quantization needs calibration data.", "Give a dataset of typical inputs.")
+        opset = SIXTEEN_BIT_OPSET if params.activation_type == "uint16" else PER_AXIS_OPSET
+        warnings = static_advice(model, selection, params.operators, params.activation_type)
+        warnings += upgrade_note(model, opset)
+        before = operators_by_name(model.graph)
+        reduced = reduce_range(params.reduce_range, params.weight_type, context.device)
+        with scratch_folder(context.workdir) as scratch:
+            own_constants(model.graph, selection)
+            prepared = save_prepared(model, scratch, opset)
+            plan = Plan(params.method, params.percentile, params.samples)
+            ranges = Calibrator(prepared, observed_tensors(selection), data, context.reporter).run(plan)
+            selection = without_unusable(selection, ranges)
+            context.reporter.check()
+            proto = insert_qdq(prepared, selection, ranges, _types(params, reduced))
+            result = write_checked(proto, context.workdir, scratch)
+        kinds = f"weights {params.weight_type}{' in 7 bits' if reduced else ''}, activations {params.activation_type}"
+        return PassResult(
+            artifact=result,
+            changes=list_changes(before, proto.graph, {name: (name, kinds) for name in selection.names}),
+            warnings=(*warnings, *data_notes(ranges, synthetic=data.synthetic)),
+            notes={"calibration_samples": ranges.samples, "method": params.method, "reduce_range": reduced},
+        )
+
+    def refuses(self, earlier: tuple[Step, ...]) -> str:
+        """Say why it may not follow these steps."""
+        return refusal(earlier)
+
+
+def _judge(model: ir.Model, params: StaticParams, scope: Scope) -> tuple[str, Selection]:
+    """Say why the pass does not apply, or what it would quantize."""
+    check_operators(params.operators, _KNOWN, "quantize.static")
+    if params.weight_type == "uint8" and params.activation_type == "int8":
+        raise UsageError("Weights of uint8 need activations of uint8.", "Set activation_type to uint8.")
+    already = quantized_already(model)
+    if already:
+        return already, NOTHING
+    operators = {*params.operators, *ACTIVATIONS, *((*GLUE, *MOVERS) if params.between else ())}
+    selection = select(model.graph, operators, scope, StaticRule(activation_matmul=params.activation_matmul))
+    if any(node.op_type in _KNOWN for node in selection.nodes):
+        return "", selection
+    if half_precision(model):
+        return "its weights are float16, and INT8 needs the float32 model", NOTHING
+    reasons = "; ".join(note.rstrip(".") for note in skipped_note(selection.skipped))
+    return reasons or f"no {' or '.join(params.operators)} with constant float32 weights in the scope", NOTHING
+
+
+def _types(params: StaticParams, reduced: bool) -> Types:
+    return Types(
+        weight=params.weight_type,
+        activation=params.activation_type,
+        per_channel=params.per_channel,
+        seven_bits=reduced,
+        symmetric_weights=params.symmetric_weights,
+        symmetric_activations=params.symmetric_activations,
+    )

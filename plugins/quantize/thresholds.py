@@ -71,7 +71,7 @@ def entropy_threshold(counts: NDArray[Any], highest: float, levels: int, step: i
         return highest
     candidates = [*range(levels, bins, step), bins]
     divergences = [_divergence(counts, size, levels) for size in candidates]
-    return highest * candidates[int(np.argmin(divergences))] / bins
+    return float(highest * candidates[int(np.argmin(divergences))] / bins)
 
 
 def _divergence(counts: NDArray[Any], size: int, levels: int) -> float:

@@ -12,7 +12,7 @@ from .errors import run_error
 from .options import not_honoured, session_options
 from .profiling import profile_model
 from .session import open_session, placement
-from .tensors import as_array, as_value, contiguous, is_raw, tensor_info
+from .tensors import as_array, as_value, contiguous, describe_args, is_raw
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,8 +28,8 @@ class OrtModel(LoadedModel):
         self._ort, self._artifact, self._backend, self._options = ort, artifact, backend, options
         session = open_session(ort, artifact, backend, session_options(ort, backend, options))
         self._session: Any = session
-        self.inputs = tuple(tensor_info(arg, "input") for arg in session.get_inputs())
-        self.outputs = tuple(tensor_info(arg, "output") for arg in session.get_outputs())
+        self.inputs = describe_args(session.get_inputs(), artifact, "input")
+        self.outputs = describe_args(session.get_outputs(), artifact, "output")
         self._names = [info.name for info in self.outputs]
         self._raw = any(is_raw(info) for info in (*self.inputs, *self.outputs))
         self.placement, fallen = placement(session, backend)

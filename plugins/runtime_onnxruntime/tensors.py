@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from studio.api import RuntimeLoadError, TensorInfo, as_numpy_dtype
+from studio.api import Artifact, RuntimeLoadError, TensorInfo, as_numpy_dtype, read_signature
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,14 +32,32 @@ _RAW = {
 }
 
 
-def tensor_info(arg: Any, role: str) -> TensorInfo:
-    """Describe an input or output of a session.
+def describe_args(args: Sequence[Any], artifact: Artifact, role: str) -> tuple[TensorInfo, ...]:
+    """Describe the inputs or outputs of a session.
+
+    The engine gives an empty shape for scalars and for tensors of unknown rank: the file tells them apart.
 
     Raises
     ------
     RuntimeLoadError
         When it is a sequence, map or optional, or of a type that takes less than a byte.
     """
+    infos = [_describe(arg, role) for arg in args]
+    if all(info.shape for info in infos):
+        return tuple(infos)
+    signature = read_signature(artifact.path)
+    unknown = {name for name, shape in (*signature.inputs, *signature.outputs) if shape is None}
+    return tuple(
+        info.model_copy(update={"shape": None}) if info.shape == () and info.name in unknown else info for info in infos
+    )
+
+
+def is_raw(info: TensorInfo) -> bool:
+    """Whether arrays of this tensor are passed as bytes: numpy does not know the type."""
+    return info.dtype in _RAW
+
+
+def _describe(arg: Any, role: str) -> TensorInfo:
     match = re.fullmatch(r"tensor\((\w+)\)", arg.type)
     if match is None:
         raise RuntimeLoadError(
@@ -51,11 +69,6 @@ def tensor_info(arg: Any, role: str) -> TensorInfo:
         raise RuntimeLoadError(f"The {role} {arg.name!r} is {element}, which cannot be fed.", "Cast it in the model.")
     shape = tuple(size if isinstance(size, int) and size >= 0 else size or None for size in arg.shape)
     return TensorInfo(name=arg.name, dtype=element, shape=shape)
-
-
-def is_raw(info: TensorInfo) -> bool:
-    """Whether arrays of this tensor are passed as bytes: numpy does not know the type."""
-    return info.dtype in _RAW
 
 
 def as_value(ort: Any, info: TensorInfo, array: NDArray[Any]) -> Any:

@@ -19,8 +19,8 @@ _LOST = re.compile(r"DEVICE_(LOST|REMOVED|HUNG)|device (was |is )?(lost|removed)
 _MEMORY = re.compile(r"out of memory|bad_alloc|OUT_OF_(HOST|DEVICE)_MEMORY|MEM_OBJECT_ALLOCATION_FAILURE", re.I)
 #: lines of the engine's text that tell where in its own source it failed, not what is wrong
 _NOISE = re.compile(
-    r"^(Caught exception: |Exception from |Check '|FrontEnd API |Model wasn't |Summary:|While validating |\[\w+\] \w+ node|"
-    r"Loading input model|-- .* with a message:|-+$)"
+    r"^(Caught exception: |Exception from |Check '|FrontEnd API |Model wasn't |Summary:|While validating |"
+    r"\[\w+\] \w+ node|Loading input model|-- .* with a message:|-+$)"
 )
 
 

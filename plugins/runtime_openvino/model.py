@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from studio.api import Artifact, Device, ExecutedNode, LoadedModel, RunOptions, RuntimeLoadError, check_feeds
+from studio.api import (
+    Artifact,
+    Device,
+    ExecutedNode,
+    LoadedModel,
+    RunOptions,
+    RuntimeLoadError,
+    check_feeds,
+    read_signature,
+)
 
 from .compiling import Compiler, first_working
 from .devices import RUNTIME
 from .errors import run_error
 from .options import not_honoured
 from .profiling import profile_model
-from .signature import read_signature
 from .tensors import as_array, as_tensor, describe_ports
 
 if TYPE_CHECKING:
@@ -33,21 +41,18 @@ class OpenVinoModel(LoadedModel):
     """
 
     def __init__(self, ov: Any, artifact: Artifact, device: Device, options: RunOptions) -> None:
-        self._ov, self._artifact, self._device = ov, artifact, device
+        self._ov, self._artifact, self._device, self._options = ov, artifact, device, options
         compiler = Compiler(ov, artifact, device.id, options)
         signature = read_signature(artifact.path)
         self.inputs = describe_ports(compiler.model.inputs, signature.inputs, "input")
         self.outputs = describe_ports(compiler.model.outputs, signature.outputs, "output")
+        self.placement = {device.spec: signature.nodes}
         self._dynamic = compiler.dynamic
+        # An NPU compiles fixed shapes only, and no device compiles an unknown rank: they wait for shapes.
+        self._waits = self._dynamic and (device.kind == "npu" or any(info.shape is None for info in self.inputs))
         self._fixed: dict[Shapes, Any] = {}
         self._compiler: Compiler | None = compiler
-        # An NPU compiles fixed shapes only: a dynamic model waits for them there.
-        waits = device.kind == "npu" and self._dynamic
-        self._general: Any = None if waits else compiler.compile()
-        if self._general is not None:
-            self.warnings = tuple(not_honoured(self._general, device.id, options))
-            executed = self._general.get_property("EXECUTION_DEVICES")
-            self.placement = {f"{RUNTIME}:{name}": signature.nodes for name in executed[:1]}
+        self._general: Any = None if self._waits else self._judged(compiler.compile())
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run one inference; see the contract."""
@@ -61,12 +66,12 @@ class OpenVinoModel(LoadedModel):
         A dynamic model is compiled for the shapes of `feeds`, here and not in the callable.
         """
         request, kept = self._request(feeds, always_fixed=True)
-        start, wait, device = request.start_async, request.wait, self._device.id
+        infer, device = request.infer, self._device.id
 
+        # Synchronous, in this thread: handing over to another (start_async, wait) costs some 20 us.
         def once(_: Any = kept) -> None:
             try:
-                start()
-                wait()
+                infer(share_outputs=True)
             except Exception as error:
                 raise run_error(error, device) from None
 
@@ -100,22 +105,30 @@ class OpenVinoModel(LoadedModel):
     def _compiled(self, compiler: Compiler, shapes: Shapes, always_fixed: bool) -> Any:
         if not self._dynamic:
             return self._general
-        if shapes not in self._fixed and (always_fixed or len(self._fixed) < _SHAPES_OF_RUN):
+        if shapes not in self._fixed and (always_fixed or self._waits or len(self._fixed) < _SHAPES_OF_RUN):
             # Freed first, so that the weights are not in memory twice.
             self._general = None
-            self._fixed[shapes] = first_working(compiler, shapes)
+            self._fixed[shapes] = self._judged(first_working(compiler, shapes))
         if shapes in self._fixed:
             return self._fixed[shapes]
         if self._general is None:
             self._general = compiler.compile()
         return self._general
 
+    def _judged(self, compiled: Any) -> Any:
+        """Note which options and which device the compiled model really has."""
+        self.warnings = tuple(not_honoured(compiled, self._device.id, self._options))
+        executed = compiled.get_property("EXECUTION_DEVICES")
+        if len(executed) == 1:
+            self.placement = {f"{RUNTIME}:{executed[0]}": sum(self.placement.values())}
+        return compiled
+
     def _prepared(self, compiled: Any, feeds: Mapping[str, NDArray[Any]]) -> tuple[Any, list[Any]]:
         """Make a request with its inputs set, and give the arrays that must outlive it."""
         import numpy as np
 
         request = compiled.create_infer_request()
-        arrays = [np.asarray(feeds[info.name], order="C") for info in self.inputs]
+        arrays = [np.require(feeds[info.name], requirements=["C", "W"]) for info in self.inputs]
         try:
             for index, (info, array) in enumerate(zip(self.inputs, arrays, strict=True)):
                 request.set_input_tensor(index, as_tensor(self._ov, info, array))
@@ -125,7 +138,6 @@ class OpenVinoModel(LoadedModel):
 
     def _execute(self, request: Any) -> None:
         try:
-            request.start_async()
-            request.wait()
+            request.infer(share_outputs=True)
         except Exception as error:
             raise run_error(error, self._device.id) from None

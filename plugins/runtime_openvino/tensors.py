@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from studio.api import Dimension, RuntimeLoadError, TensorInfo, as_numpy_dtype
 
-from .signature import Value
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Value = tuple[str, tuple[Dimension, ...] | None]
 
 #: OpenVINO's type to the ml_dtypes one; its own arrays of them come in a type that is not right
 _RAW = {"bf16": "bfloat16", "f8e4m3": "float8_e4m3fn", "f8e5m2": "float8_e5m2"}

@@ -228,6 +228,17 @@ class ExportDocument(Document):
     warnings: tuple[str, ...]
 
 
+class SampleDocument(Document):
+    """``sample --headless --json``: what was made of the sample, and where it lies."""
+
+    best: str
+    results: dict[str, Path]
+    bench: BenchDocument
+    evaluations: tuple[EvaluationRow, ...]
+    steps: dict[str, tuple[StepRow, ...]]
+    export: ExportDocument
+
+
 class PluginRowDocument(Frozen):
     """A plugin as listed."""
 

@@ -53,7 +53,7 @@ def block_length(values: Floats) -> int:
     spectrum = covariance[0] + 2 * sum(weight * covariance[lag] for weight, lag in zip(weights, lags, strict=True))
     if spectrum <= 0:
         return 1
-    best = (2 * slope**2 / (4 / 3 * spectrum**2)) ** (1 / 3) * n ** (1 / 3)
+    best = float((1.5 * (slope / spectrum) ** 2 * n) ** (1 / 3))
     return max(1, min(math.ceil(best), n // 3, math.ceil(3 * math.sqrt(n))))
 
 

@@ -108,12 +108,14 @@ class OutputDifference:
     ) -> None:
         import numpy as np
 
+        if not samples:
+            return
         rows = [
             (_rows(array, samples), _rows(other[name], samples))
             for name, array in reference.items()
             if array.dtype.kind in "fcV" and name in other and other[name].shape == array.shape
         ]
-        if not rows or not samples:
+        if not rows:
             return
         first = np.nan_to_num(np.concatenate([a for a, _ in rows], axis=1))
         second = np.nan_to_num(np.concatenate([b for _, b in rows], axis=1))

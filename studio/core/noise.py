@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 
 from studio.core.frozen import Frozen
@@ -15,6 +16,8 @@ STEAL = 0.01
 FREQUENCY = 0.1
 #: Share of the memory that should stay available.
 AVAILABLE = 0.05
+#: Shorter observations mean nothing: the counters tick at 10 ms.
+MIN_SECONDS = 0.2
 #: Bytes swapped; less happens on an idle machine.
 SWAPPED = 1 << 20
 
@@ -52,7 +55,10 @@ def observe() -> Observation:
 
     cpu = psutil.cpu_times()
     own = psutil.Process().cpu_times()
-    memory, swap = psutil.virtual_memory(), psutil.swap_memory()
+    memory = psutil.virtual_memory()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # containers may hide the swap's counters
+        swap = psutil.swap_memory()
     frequency = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
     # Guest time is part of user time already; waiting for a disk is idle time.
     work = ("user", "nice", "system", "irq", "softirq", "interrupt", "dpc")
@@ -70,9 +76,12 @@ def observe() -> Observation:
 
 
 def describe_noise(before: Observation, after: Observation) -> tuple[str, ...]:
-    """Say in sentences what disturbed what was measured between two observations; empty when nothing did."""
+    """Say in sentences what disturbed what was measured between two observations; empty when nothing did.
+
+    Less than 0.2 s between them is too short to say anything.
+    """
     seconds = after.time - before.time
-    if seconds <= 0:
+    if seconds < MIN_SECONDS:
         return ()
     found = (
         _others(before, after, seconds),

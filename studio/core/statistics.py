@@ -160,7 +160,9 @@ def compare(baseline_ns: Sequence[int], variant_ns: Sequence[int], seed: int = 0
     middle = float(np.median(logs))
     low, high = _interval(logs, middle, seed)
     ratio, low, high = (float(np.exp(value)) for value in (middle, low, high))
-    return RatioEstimate(ratio=ratio, low=low, high=high, verdict=_verdict(ratio, low, high, len(logs)), pairs=len(logs))
+    return RatioEstimate(
+        ratio=ratio, low=low, high=high, verdict=_verdict(ratio, low, high, len(logs)), pairs=len(logs)
+    )
 
 
 def _positive(samples_ns: Sequence[int]) -> NDArray[np.float64]:

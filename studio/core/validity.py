@@ -37,11 +37,6 @@ _EXPLANATIONS: tuple[tuple[str, str, str], ...] = (
         "Check its name, domain and opset.",
     ),
     (
-        r"Graph must be in single static assignment \(SSA\) form, however '([^']*)' has been used as",
-        "The tensor name {0!r} is made twice.",
-        "Give every output of every node a name of its own.",
-    ),
-    (
         r"Your model ir_version (\d+) is higher than the checker's \((\d+)\)",
         "The model has IR version {0}; this Burnish knows versions up to {1}.",
         "Update onnx, or export the model with an older one.",
@@ -87,6 +82,11 @@ def check_proto(proto: onnx.ModelProto, *, name: str) -> None:
                 f"{name} has opset {entry.version}; the installed onnx knows opsets up to {newest}.",
                 f"Export it with opset {newest} or lower, or update onnx.",
             )
+    twice = _made_twice(proto.graph)
+    if twice:
+        raise ModelError(
+            f"The tensor {twice!r} of {name} is made twice.", "Give every output of every node a name of its own."
+        )
     cycle = _find_cycle(proto.graph)
     if cycle:
         raise ModelError(
@@ -132,6 +132,17 @@ def _duplicates(proto: onnx.ModelProto) -> Iterator[str]:
     double = [name for name, count in names.items() if count > 1]
     if double:
         yield f"{len(double)} node names are used more than once, such as {double[0]!r}."
+
+
+def _made_twice(graph: onnx.GraphProto) -> str:
+    """Name a tensor that two nodes make, or a node and an input; empty without one."""
+    seen = {value.name for value in graph.input}
+    for node in graph.node:
+        for output in filter(None, node.output):
+            if output in seen:
+                return output
+            seen.add(output)
+    return ""
 
 
 def _find_cycle(graph: onnx.GraphProto) -> str:

@@ -27,7 +27,7 @@ class Warmup:
     limit_seconds
         Running time after which warming up ends, steady or not.
     limit_samples
-        The same as a number of inferences; one of slow models lasts longer than any time limit.
+        The same as a number of inferences.
 
     Notes
     -----
@@ -41,7 +41,7 @@ class Warmup:
     as they found, some programs never become steady: then `steady` stays false, to be told.
     """
 
-    def __init__(self, limit_seconds: float = 5.0, limit_samples: int = 20_000) -> None:
+    def __init__(self, limit_seconds: float = 5.0, limit_samples: int = 200_000) -> None:
         self._limit_ns = limit_seconds * 1e9
         self._limit_samples = max(1, limit_samples)
         self._samples: list[int] = []

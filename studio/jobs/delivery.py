@@ -58,6 +58,7 @@ class Delivery:
             ticket, event = item
             if isinstance(event, Finished):
                 ticket.finished, ticket.state = event, event.status
+                ticket.command = b""  # may be megabytes, and owners keep their jobs
             if ticket.on_event:
                 try:
                     ticket.on_event(event)

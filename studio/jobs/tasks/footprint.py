@@ -8,7 +8,7 @@ from typing import Any
 
 from studio.core.frozen import Frozen
 from studio.core.measurement import Memory
-from studio.core.memory_usage import peak_bytes, resident_bytes
+from studio.core.memory_usage import MemoryWatch
 from studio.core.report import Reporter
 from studio.core.runtime import RunOptions
 from studio.jobs.tasks.feeding import feed
@@ -51,12 +51,12 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     subject = wanted.subject
     feeds = feed(registry, subject.artifact, wanted.data, wanted.batch, wanted.dims, wanted.seed)
     place = find_place(registry, subject.device.spec)
-    before = resident_bytes()
+    memory = MemoryWatch()
     reporter.progress(0, 2, "loading")
     started = time.perf_counter_ns()
     with place.runtime.load(subject.artifact, place.device, wanted.run) as model:
         loaded_at = time.perf_counter_ns()
-        loaded = resident_bytes()
+        memory.loaded()
         reporter.progress(1, 2, "first inference")
         first_at = time.perf_counter_ns()
         model.run(feeds.arrays)
@@ -64,7 +64,7 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
         for _ in range(SETTLE):
             reporter.check()
             model.run(feeds.arrays)
-        memory = Memory(before=before, loaded=loaded, peak=peak_bytes())
+        usage = memory.finish()
         warnings = tuple(model.warnings)
-    found = Footprint(load_ns=loaded_at - started, first_ns=first, memory=memory, warnings=warnings)
+    found = Footprint(load_ns=loaded_at - started, first_ns=first, memory=usage, warnings=warnings)
     return found.model_dump(mode="json")

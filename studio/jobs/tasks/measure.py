@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import uuid
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from studio.core.environment import fingerprint
+from studio.core.errors import Cancelled
 from studio.core.frozen import Frozen
 from studio.core.measurement import Measurement
+from studio.core.noise import NoiseGuard
+from studio.core.pairs import LatencySamples, TimingOptions, measure_alone, measure_pair
+from studio.core.registry import Registry
 from studio.core.report import Reporter
-from studio.core.runtime import RunOptions
+from studio.core.runtime import LoadedModel, RunOptions
+from studio.jobs.tasks.feeding import Feeds, feed
 from studio.jobs.tasks.subject import Subject
+from studio.jobs.tasks.surroundings import find_place
+from studio.locations import load_registry
 
 
 class MeasurePair(Frozen):
@@ -26,11 +37,86 @@ class MeasurePair(Frozen):
 
 
 class MeasuredPair(Frozen):
-    """What was measured: the baseline first."""
+    """What was measured, the baseline first; `stopped` when it was cancelled but has complete pairs."""
 
     made: tuple[Measurement, ...]
+    stopped: bool = False
 
 
 def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
-    """Measure a `MeasurePair` payload; gives a `MeasuredPair`. Samples stream as series of `Subject.key`."""
-    raise NotImplementedError
+    """Measure a `MeasurePair` payload; gives a `MeasuredPair`. Samples stream as series of `Subject.key`.
+
+    Stopping keeps the pairs that are complete; without any it is a cancellation like any other.
+    """
+    wanted = MeasurePair.model_validate(payload)
+    registry = load_registry()
+    subjects = [wanted.baseline, *([wanted.variant] if wanted.variant else [])]
+    with ExitStack() as stack:
+        rigs = [_Rig(registry, subject, wanted, stack) for subject in subjects]
+        guard = NoiseGuard()
+        samples, stopped, warnings = _time(rigs, wanted, reporter)
+        noise = guard.finish()
+        if not samples[0].samples_ns:
+            raise Cancelled
+        run_id = uuid.uuid4().hex[:12]
+        made = [
+            rig.measurement(series, wanted, run_id, noise, warnings) for rig, series in zip(rigs, samples, strict=True)
+        ]
+    if len(made) > 1:
+        made[1] = made[1].model_copy(update={"paired_with": made[0].id})
+    return MeasuredPair(made=tuple(made), stopped=stopped).model_dump(mode="json")
+
+
+def _time(
+    rigs: list[_Rig], wanted: MeasurePair, reporter: Reporter
+) -> tuple[tuple[LatencySamples, ...], bool, tuple[str, ...]]:
+    options = TimingOptions(seconds=wanted.seconds, seed=wanted.seed)
+    calls = [rig.model.bind(rig.feeds.arrays) for rig in rigs]
+    if len(rigs) == 1:
+        alone = measure_alone(calls[0], options, reporter, name=rigs[0].subject.key)
+        return (alone.model,), alone.cancelled, alone.warnings
+    names = (rigs[0].subject.key, rigs[1].subject.key)
+    pair = measure_pair(calls[0], calls[1], options, reporter, names=names)
+    return (pair.baseline, pair.variant), pair.cancelled, pair.warnings
+
+
+class _Rig:
+    """A model loaded for measuring, with its inputs."""
+
+    def __init__(self, registry: Registry, subject: Subject, wanted: MeasurePair, stack: ExitStack) -> None:
+        self.subject = subject
+        self.place = find_place(registry, subject.device.spec)
+        self.feeds: Feeds = feed(registry, subject.artifact, wanted.data, wanted.batch, wanted.dims, wanted.seed)
+        self.model: LoadedModel = stack.enter_context(
+            self.place.runtime.load(subject.artifact, self.place.device, wanted.run)
+        )
+
+    def measurement(
+        self,
+        series: LatencySamples,
+        wanted: MeasurePair,
+        run_id: str,
+        noise: tuple[str, ...],
+        warnings: tuple[str, ...],
+    ) -> Measurement:
+        """Put the samples together with all that is needed to judge them; load and first are filled in later."""
+        return Measurement(
+            id=uuid.uuid4().hex[:16],
+            model_sha256=self.subject.artifact.sha256,
+            model_name=self.subject.name,
+            device=self.place.device,
+            runtime_version=self.place.runtime.version(),
+            options=wanted.run,
+            batch=self.feeds.batch,
+            feeds=self.feeds.shapes,
+            synthetic=self.feeds.synthetic,
+            samples_ns=series.samples_ns,
+            warmup_ns=series.warmup_ns,
+            load_ns=0,
+            first_ns=0,
+            run=run_id,
+            noise=noise,
+            warnings=(*self.model.warnings, *warnings),
+            environment=fingerprint(),
+            taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )

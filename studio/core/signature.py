@@ -1,7 +1,8 @@
-"""What OpenVINO loses of an ONNX file: names of dynamic dimensions, number of nodes; read without its weights.
+"""Inputs and outputs of an ONNX file as it states them, read without its weights.
 
-Only the graph's inputs and outputs are parsed; everything else is stepped over in the mapped file
-(https://protobuf.dev/programming-guides/encoding), so that a model of 2 GB costs no memory.
+Engines lose some of it: OpenVINO the names of dynamic dimensions, ONNX Runtime the difference between
+a scalar and an unknown rank. Only the graph's inputs and outputs are parsed; everything else is stepped
+over in the mapped file (https://protobuf.dev/programming-guides/encoding), so that 2 GB cost no memory.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.api import Dimension
+from studio.core.runtime import Dimension
 
 _GRAPH, _NODE, _INPUT, _OUTPUT = 7, 1, 11, 12
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -30,7 +31,7 @@ class Signature:
 
 
 def read_signature(path: Path) -> Signature:
-    """Read a model's signature; the file was checked before, see ``studio.api.open_artifact``."""
+    """Read a model's signature; the file was checked before, by `studio.core.artifact.open_artifact`."""
     inputs: list[Value] = []
     outputs: list[Value] = []
     nodes = 0

@@ -1,0 +1,109 @@
+"""Insert QuantizeLinear and DequantizeLinear with ONNX Runtime's quantizer, from ranges already found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from studio.api import DataError
+
+from .calibration import Ranges
+from .finish import drop_marks, name_all
+from .graph import constant, is_float
+from .prepare import load_prepared
+from .quiet import quiet
+from .selection import ACTIVATIONS, Selection
+
+if TYPE_CHECKING:
+    import onnx
+
+
+@dataclass(frozen=True)
+class Types:
+    """Number formats of the result."""
+
+    weight: str
+    activation: str
+    per_channel: bool
+    seven_bits: bool
+    symmetric_weights: bool
+    symmetric_activations: bool
+
+
+def observed_tensors(selection: Selection) -> list[str]:
+    """List the tensors whose ranges are needed, in the graph's order."""
+    found = {
+        str(value.name): None
+        for node in selection.nodes
+        for value in (*node.inputs, *node.outputs)
+        if value is not None and is_float(value) and constant(value) is None
+    }
+    return list(found)
+
+
+def without_unusable(selection: Selection, ranges: Ranges) -> Selection:
+    """Leave out the nodes that touch a tensor with infinite or undefined values.
+
+    Raises
+    ------
+    DataError
+        When no node is left.
+    """
+    bad = set(ranges.unusable)
+    kept = {
+        node: name
+        for node, name in selection.nodes.items()
+        if not bad & {value.name for value in (*node.inputs, *node.outputs) if value is not None}
+    }
+    if not any(node.op_type not in ACTIVATIONS for node in kept):
+        raise DataError(
+            f"The model computes NaN or infinity on the calibration data, first in {ranges.unusable[0]!r}.",
+            "Check that the data is scaled as the model expects.",
+        )
+    return replace(selection, nodes=kept)
+
+
+def insert_qdq(prepared: Path, selection: Selection, ranges: Ranges, types: Types) -> onnx.ModelProto:
+    """Quantize the selected nodes.
+
+    Parameters
+    ----------
+    prepared
+        The model as `save_prepared` wrote it.
+    selection
+        Nodes of that model.
+    ranges
+        The range of every activation that they read or make.
+    types
+        Number formats.
+    """
+    with quiet(prepared.parent):
+        import numpy as np
+        from onnxruntime.quantization import QuantType
+        from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
+        from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+        kinds = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8, "uint16": QuantType.QUInt16}
+        data = {
+            name: TensorData(lowest=np.array(low, np.float32), highest=np.array(high, np.float32))
+            for name, (low, high) in ranges.values.items()
+        }
+        quantizer = QDQQuantizer(
+            load_prepared(prepared),
+            types.per_channel,
+            types.seven_bits,
+            kinds[types.weight],
+            kinds[types.activation],
+            TensorsData(CalibrationMethod.MinMax, data),
+            list(selection.names),
+            [],
+            sorted({node.op_type for node in selection.nodes}),
+            {"ActivationSymmetric": types.symmetric_activations, "WeightSymmetric": types.symmetric_weights},
+        )
+        quantizer.quantize_model()
+        quantizer.model.topological_sort()
+        proto: onnx.ModelProto = quantizer.model.model
+    drop_marks(proto)
+    name_all(proto.graph)
+    return proto

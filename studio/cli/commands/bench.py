@@ -1,0 +1,92 @@
+"""``burnish bench``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from studio.benchmark import BenchOptions, BenchResult, measure
+from studio.cli.app import App
+from studio.cli.live import LiveBench
+from studio.cli.options import PATH, common, data_option, parse_dims
+from studio.cli.rows import bench_document
+from studio.cli.shapes import BenchDocument
+from studio.cli.tables import print_bench
+from studio.core.device import Device
+from studio.core.runtime import RunOptions
+from studio.jobs.tasks.subject import Subject
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def bench_options(function: F) -> F:
+    """Add the options that say how to measure."""
+    options = (
+        click.option("--batch", default=1, type=click.IntRange(1), show_default=True, help="Samples in an inference."),
+        click.option("--threads", type=click.IntRange(1), help="Threads for one inference; else the runtime chooses."),
+        click.option("--streams", type=click.IntRange(1), help="Inferences at once, where the runtime has streams."),
+        click.option("--hint", type=click.Choice(["latency", "throughput"]), default="latency", show_default=True),
+        click.option("--seconds", default=6.0, type=click.FloatRange(0.2), show_default=True, help="Time for a pair."),
+        click.option("--dim", "dims", multiple=True, metavar="NAME=SIZE", help="Size of a dynamic dimension."),
+        click.option("--seed", default=0, type=int, help="Of generated inputs, the order in pairs, the bootstrap."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def make_options(
+    batch: int, threads: int | None, streams: int | None, hint: str, seconds: float, dims: Sequence[str], seed: int
+) -> BenchOptions:
+    """Make the options from what the command line gave."""
+    run = RunOptions(threads=threads, streams=streams, hint="throughput" if hint == "throughput" else "latency")
+    return BenchOptions(run=run, batch=batch, seconds=seconds, dims=parse_dims(dims), seed=seed)
+
+
+@click.command("bench")
+@click.argument("models", type=PATH, nargs=-1, required=True)
+@click.option("--device", "devices", multiple=True, metavar="RUNTIME:DEVICE", help="May be given several times.")
+@data_option
+@bench_options
+@click.option("--per-layer", is_flag=True, help="Also show the time of each executed node (a pass of its own).")
+@common
+def command(
+    app: App, models: tuple[Path, ...], devices: tuple[str, ...], data: Path | None, per_layer: bool, **how: Any
+) -> int:
+    """Measure models on devices, each in pairs with the first, in random order.
+
+    A ratio above 1 is faster than the first; it comes with a 95 % interval and a verdict.
+
+    \b
+    Examples:
+      burnish bench model.onnx small.onnx --device onnxruntime:CPU
+      burnish bench model.onnx --device openvino:CPU --device onnxruntime:CPU --threads 1
+      burnish bench model.onnx --per-layer --json > bench.json
+    """
+    options = make_options(**how).model_copy(update={"data": data, "layers": per_layer})
+    places = tuple(app.session.device(spec, watch=app.watcher()) for spec in devices or ("",))
+    document = run_bench(app, open_subjects(app, models, places), options)
+    app.show(document, lambda console: print_bench(console, document))
+    return 1 if document.failures else 0
+
+
+def open_subjects(app: App, models: Sequence[Path], places: Sequence[Device]) -> list[Subject]:
+    """Open models, and give each on each device; equal file names are told apart by their folder."""
+    names = [path.name for path in models]
+    labels = [path.name if names.count(path.name) == 1 else str(path) for path in models]
+    opened = [app.work.open_model(path, watch=app.watcher()).artifact for path in models]
+    return [
+        Subject(name=label, artifact=artifact, device=place)
+        for place in places
+        for label, artifact in zip(labels, opened, strict=True)
+    ]
+
+
+def run_bench(app: App, subjects: Sequence[Subject], options: BenchOptions) -> BenchDocument:
+    """Measure subjects live in the terminal."""
+    with LiveBench(app) as live:
+        result: BenchResult = measure(app.work, subjects, options, watch=live)
+    return bench_document(result, options, app.session.detect().environment)

@@ -1,0 +1,78 @@
+"""``burnish compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from studio.cli.app import App
+from studio.cli.commands.bench import bench_options, make_options, open_subjects, run_bench
+from studio.cli.options import PATH, common, data_option, device_option
+from studio.cli.rows import evaluation_row
+from studio.cli.shapes import BenchDocument, CompareDocument, CompareRow, EvaluationRow
+from studio.cli.tables import print_bench, print_evaluations
+from studio.cli.text import count, size
+from studio.core.modelinfo import ModelInfo
+from studio.jobs.tasks.evaluate import EvaluateModels
+from studio.jobs.tasks.subject import Subject
+
+
+@click.command("compare")
+@click.argument("models", type=PATH, nargs=-1, required=True)
+@data_option
+@device_option
+@bench_options
+@common
+def command(app: App, models: tuple[Path, ...], data: Path | None, device: str, **how: Any) -> int:
+    """Compare models with the first: latency with interval and verdict, accuracy, size, memory, operators.
+
+    \b
+    Examples:
+      burnish compare model.onnx int8.onnx pruned.onnx --data eval.npz
+      burnish compare model.onnx int8.onnx --seconds 10 --json
+    """
+    if len(models) < 2:
+        raise click.UsageError("compare wants two models or more.")
+    place = app.session.device(device, watch=app.watcher())
+    subjects = open_subjects(app, models, [place])
+    infos = [app.work.summarize(subject.artifact, watch=app.watcher()) for subject in subjects]
+    bench = run_bench(app, subjects, make_options(**how).model_copy(update={"data": data}))
+    request = EvaluateModels(models=tuple(subjects), data=data.absolute() if data else None)
+    evaluations = [evaluation_row(item) for item in app.work.evaluate(request, watch=app.watcher())]
+    document = CompareDocument(
+        models=tuple(_row(subject, info, bench, evaluations) for subject, info in zip(subjects, infos, strict=True)),
+        failures=bench.failures,
+        environment=bench.environment,
+    )
+    app.show(document, lambda console: _print(console, document, bench, evaluations))
+    return 1 if bench.failures else 0
+
+
+def _row(subject: Subject, info: ModelInfo, bench: BenchDocument, evaluations: list[EvaluationRow]) -> CompareRow:
+    return CompareRow(
+        name=subject.name,
+        path=subject.artifact.path,
+        bytes=info.bytes,
+        parameters=info.parameters,
+        macs=info.macs,
+        nodes=info.nodes,
+        bench=next((row for row in bench.models if row.name == subject.name), None),
+        pair=next((pair for pair in bench.pairs if pair.model == subject.name), None),
+        evaluations=tuple(row for row in evaluations if row.model == subject.name),
+    )
+
+
+def _print(console: Console, document: CompareDocument, bench: BenchDocument, evaluations: list[EvaluationRow]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for title in ("model", "size", "parameters", "MACs", "nodes"):
+        table.add_column(title)
+    for row in document.models:
+        macs = "unknown" if row.macs is None else count(row.macs)
+        table.add_row(row.name, size(row.bytes), count(row.parameters), macs, str(row.nodes))
+    console.print(table)
+    print_bench(console, bench)
+    print_evaluations(console, evaluations)

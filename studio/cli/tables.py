@@ -1,0 +1,109 @@
+"""Tables of measurements and evaluations for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from studio.cli.shapes import BenchDocument, BenchModel, EvaluationRow, StepRow
+from studio.cli.text import size
+from studio.core.runtime import ExecutedNode
+
+#: executed nodes shown; --json has them all
+TOP_LAYERS = 15
+
+
+def print_bench(console: Console, document: BenchDocument) -> None:
+    """Write the latency table, then what disturbed it."""
+    ratios = {(pair.model, pair.device): pair for pair in document.pairs}
+    table = Table(box=None, pad_edge=False)
+    for title in ("model", "device", "p50", "p90", "p99", "samples", "ratio", "load", "first", "memory", "size"):
+        table.add_column(title, justify="left" if title in ("model", "device", "ratio") else "right")
+    for row in document.models:
+        pair = ratios.get((row.name, row.device))
+        ratio = f"{pair.ratio:.2f}x ({pair.low:.2f}-{pair.high:.2f}) {pair.verdict}" if pair else "baseline"
+        table.add_row(row.name, row.device, *_latency(row), ratio, *_footprint(row))
+    console.print(table)
+    for row in document.models:
+        for note in (*row.noise, *row.warnings):
+            console.print(f"{row.name} on {row.device}: {note}", style="yellow", markup=False)
+        _layers(console, row)
+    if any(row.synthetic for row in document.models):
+        console.print("Inputs were generated: latency may differ with real data (give --data).", style="dim")
+    for failure in document.failures:
+        console.print(f"FAILED {failure.name} on {failure.device}: {failure.message} {failure.hint}", markup=False)
+
+
+def _latency(row: BenchModel) -> tuple[str, str, str, str]:
+    figures = row.latency_ms
+    few90, few99 = "-" if figures.p90 is None else f"{figures.p90:.3f}", "-"
+    if figures.p99 is not None:
+        few99 = f"{figures.p99:.3f}"
+    return f"{figures.p50:.3f} ms", few90, few99, str(figures.samples)
+
+
+def _footprint(row: BenchModel) -> tuple[str, str, str, str]:
+    memory = "" if row.peak_memory_bytes is None else size(row.peak_memory_bytes)
+    return f"{row.load_ms:.1f} ms", f"{row.first_ms:.2f} ms", memory, size(row.bytes)
+
+
+def _layers(console: Console, row: BenchModel) -> None:
+    if not row.layers:
+        return
+    total = sum(node.nanoseconds for node in row.layers)
+    console.print(f"{row.name} on {row.device}: executed nodes (counters on: slower than the clean latency)")
+    table = Table(box=None, pad_edge=False)
+    for title in ("time", "share", "operator", "node", "kernel", "runs"):
+        table.add_column(title)
+    for node in sorted(row.layers, key=lambda item: -item.nanoseconds)[:TOP_LAYERS]:
+        table.add_row(*_layer(node, total))
+    console.print(table)
+
+
+def _layer(node: ExecutedNode, total: int) -> tuple[str, ...]:
+    share = f"{100 * node.nanoseconds / total:.1f} %" if total else ""
+    time = f"{node.nanoseconds / 1e6:.3f} ms"
+    return (time, share, node.operator, node.name, f"{node.kernel} {node.precision}".strip(), ", ".join(node.sources))
+
+
+def print_evaluations(console: Console, rows: Sequence[EvaluationRow]) -> None:
+    """Write the accuracy table."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("model", "metric", "value", "95 % interval", "samples", "against the baseline"):
+        table.add_column(title)
+    for row in rows:
+        scale, unit = (100.0, " %") if row.unit == "fraction" else (1.0, f" {row.unit}" if row.unit else "")
+        interval = f"{row.low * scale:.2f} to {row.high * scale:.2f}"
+        value = f"{row.value * scale:.2f}{unit}"
+        table.add_row(row.model, row.metric, value, interval, str(row.samples), _delta(row, scale))
+    console.print(table)
+    if any(row.synthetic for row in rows):
+        console.print("Inputs were generated: this says little about real data (give --data).", style="yellow")
+
+
+def _delta(row: EvaluationRow, scale: float) -> str:
+    if row.delta is None or row.delta_low is None or row.delta_high is None:
+        return ""
+    points = " pp" if row.unit == "fraction" else ""
+    verdict = "significant" if row.significant else "no significant difference"
+    text = (
+        f"{row.delta * scale:+.2f}{points} ({row.delta_low * scale:+.2f} to {row.delta_high * scale:+.2f}): {verdict}"
+    )
+    return text if row.agreement is None else f"{text}; agreement {100 * row.agreement:.1f} %"
+
+
+def print_steps(console: Console, rows: Sequence[StepRow]) -> None:
+    """Write what each step did and how it was verified."""
+    for row in rows:
+        changed = ", ".join(f"{number} {kind}" for kind, number in row.nodes_changed.items()) or "nothing changed"
+        console.print(f"{row.id}: {changed}, {row.nodes} nodes, {row.seconds:.1f} s", markup=False)
+        check = row.verification
+        if check is not None:
+            sqnr = "identical" if check.identical else f"SQNR {check.sqnr_db:.1f} dB" if check.sqnr_db else "checked"
+            data = "generated inputs" if check.synthetic else "samples"
+            agree = "" if check.top1_agreement is None else f", top-1 agreement {100 * check.top1_agreement:.1f} %"
+            console.print(f"  verified on {check.runtime}: {sqnr}{agree} over {check.samples} {data}", markup=False)
+        for warning in row.warnings:
+            console.print(f"  warning: {warning}", style="yellow", markup=False)
