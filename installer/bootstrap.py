@@ -80,10 +80,10 @@ def fetch_wheel(scratch: Path) -> Path:
     output = ""
     if options:
         _, output = follow(step, ["apt-get", *options, "update"])
-    status, said = follow(step, ["apt-get", *options, "download", PIP_WHEEL_PACKAGE], cwd=scratch)
+    _, said = follow(step, ["apt-get", *options, "download", PIP_WHEEL_PACKAGE], cwd=scratch)
     output += said
     for package in scratch.glob("*.deb"):
-        status, said = follow(step, ["dpkg-deb", "-x", package, scratch / "files"])
+        _, said = follow(step, ["dpkg-deb", "-x", package, scratch / "files"])
         output += said
     wheel = next((scratch / "files").glob("usr/share/python-wheels/pip-*.whl"), None)
     step.end("ok" if wheel else "FAILED")
@@ -95,7 +95,7 @@ def fetch_wheel(scratch: Path) -> Path:
 
 
 def _own_lists(scratch: Path) -> tuple[str, ...]:
-    """Options that make apt-get keep its lists in a folder of ours: the machine has none, and root alone may add them."""
+    """Give the options that make apt-get keep lists in a folder of ours: there are none, and only root may add them."""
     for name in ("lists/partial", "cache/archives/partial"):
         (scratch / name).mkdir(parents=True)
     return ("-o", f"Dir::State::Lists={scratch / 'lists'}", "-o", f"Dir::Cache={scratch / 'cache'}")
@@ -106,9 +106,9 @@ def from_wheel(folder: Path, wheel: Path) -> None:
     step = Step("environment .venv")
     status, output = follow(step, [sys.executable, "-m", "venv", "--without-pip", folder])
     if status == 0:
-        install = ["install", "--no-index", "--no-deps", "--disable-pip-version-check", wheel]
-        env = {**os.environ, "PIP_USER": "0"}
-        status, output = follow(step, [folder / "bin" / "python", wheel / "pip", *install], env=env)
+        command = [folder / "bin" / "python", wheel / "pip", "install", "--no-index", "--no-deps", wheel]
+        env = {**os.environ, "PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        status, output = follow(step, command, env=env)
     step.end("ok" if status == 0 else "FAILED")
     if status != 0:
         raise explain(output, "making .venv")

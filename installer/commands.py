@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from installer import environment, system
-from installer.console import Problem, Step, follow, say, seconds, tolerate_any_letter
+from installer.console import Problem, Step, follow, say, tolerate_any_letter
 from installer.diagnosis import explain
 
 USAGE = """\
@@ -17,7 +17,9 @@ usage: python3 installer/dev.py COMMAND [ARGUMENT ...]
   setup           make .venv and install the project and what it needs into it; then .venv/bin/burnish works
   run [ARG ...]   setup, then do the main job on the bundled sample: in the studio, or headless without a display
   test [ARG ...]  setup, then linters, types, import rules and the whole suite; arguments are handed to pytest
-  lock [ARG ...]  write installer/requirements.lock anew from pyproject.toml; --upgrade takes the newest versions\
+  lock [ARG ...]  write installer/requirements.lock anew from pyproject.toml; --upgrade takes the newest versions
+
+On Debian and Ubuntu it installs missing system libraries where it may (BURNISH_NO_APT=1: it only names them).\
 """
 
 LINTERS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     except Problem as problem:
         return report(problem)
     except OSError as error:
-        return report(explain(str(error), "this"))
+        return report(explain(str(error), "the command"))
 
 
 def report(problem: Problem) -> int:
@@ -75,7 +77,7 @@ def dispatch(arguments: Sequence[str]) -> int:
 
 def setup(_arguments: Sequence[str] = ()) -> int:
     """Prepare ``.venv`` and, where that is allowed, the system libraries of Qt."""
-    shortage = system.provide({**system.OFFSCREEN, **system.WINDOW})
+    shortage = system.provide(system.window_needs())
     environment.ensure()
     if shortage:
         say(f"note: {shortage.reason}\n  for the window: {shortage.remedy}")
@@ -87,17 +89,12 @@ def run(arguments: Sequence[str]) -> int:
     """Open the studio on the bundled sample; without a display do the same job headless."""
     windowed = system.has_display() and "--headless" not in arguments
     if windowed:
-        need(system.provide(window_needs()))
+        need(system.provide(system.window_needs()))
     environment.ensure()
     if not windowed and "--headless" not in arguments:
         say("no display here: doing the studio's job on the sample without a window")
         arguments = ("--headless", *arguments)
     return hand_over([environment.program("burnish"), "sample", *arguments], child_environment())
-
-
-def window_needs() -> Mapping[str, tuple[str, ...]]:
-    """What a window needs on this kind of display: Wayland does without the libraries of X11."""
-    return {**system.OFFSCREEN, **system.WINDOW} if os.environ.get("DISPLAY") else system.OFFSCREEN
 
 
 def test(arguments: Sequence[str]) -> int:
@@ -134,11 +131,12 @@ def lock(arguments: Sequence[str]) -> int:
     if not environment.program("uv").exists():
         environment.pip(Step("installing uv"), "uv")
     step = Step("resolving the packages")
-    command = [environment.program("uv"), "pip", "compile", "--universal", "--generate-hashes"]
-    command += ["--python-version", "3.11", "--extra", "test", "--no-emit-index-url", "--no-emit-find-links"]
-    command += ["--custom-compile-command", "python3 installer/dev.py lock", "--quiet", *arguments]
-    relative = environment.LOCK.relative_to(environment.ROOT)
-    status, output = follow(step, [*command, "pyproject.toml", "-o", relative], cwd=environment.ROOT)
+    options = ["--universal", "--generate-hashes", "--python-version", "3.11", "--extra", "test", "--quiet"]
+    options += ["--no-emit-index-url", "--no-emit-find-links"]
+    options += ["--custom-compile-command", "python3 installer/dev.py lock", *arguments]
+    target = environment.LOCK.relative_to(environment.ROOT)
+    command = [environment.program("uv"), "pip", "compile", *options, "pyproject.toml", "-o", target]
+    status, output = follow(step, command, cwd=environment.ROOT)
     step.end("ok" if status == 0 else "FAILED")
     if status != 0:
         raise explain(output, "resolving the packages")
@@ -146,7 +144,7 @@ def lock(arguments: Sequence[str]) -> int:
     return 0
 
 
-def need(shortage: "system.Shortage | None") -> None:
+def need(shortage: system.Shortage | None) -> None:
     """Raise a `Problem` when something is missing that the command cannot do without."""
     if shortage:
         raise Problem(shortage.reason, shortage.remedy)

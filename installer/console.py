@@ -107,7 +107,7 @@ def follow(
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    on_line: Callable[[str], None] = lambda line: None,
+    on_line: Callable[[str], None] | None = None,
 ) -> tuple[int, str]:
     """Run a command while `step` shows progress.
 
@@ -119,7 +119,7 @@ def follow(
         Program and arguments.
     env, cwd : optional
         Environment and folder of the command.
-    on_line : callable
+    on_line : callable, optional
         Called with each line of output, to set ``step.detail``.
 
     Returns
@@ -146,7 +146,8 @@ def follow(
     try:
         while (line := _next(lines, step)) is not None:
             printed.append(line)
-            on_line(line)
+            if on_line:
+                on_line(line)
         return process.wait(), "".join(printed)
     except BaseException:
         _stop(process)

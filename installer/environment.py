@@ -30,7 +30,7 @@ def program(name: str) -> Path:
 
 
 def kind() -> str:
-    """What cannot change without a new environment: Python's version, the platform and the folder (scripts name it)."""
+    """Name what asks for a new environment when it changes: Python, the platform, the folder (scripts contain it)."""
     return f"{SCHEME} {sys.version_info[0]}.{sys.version_info[1]} {sys.platform} {VENV}"
 
 
@@ -51,7 +51,7 @@ def contents() -> str:
 
 
 def stamp() -> tuple[str, str]:
-    """What the environment was made as and filled from; two empty strings when it was never finished."""
+    """Read what the environment was made as and filled from; two empty strings when it was never finished."""
     try:
         made, filled = STAMP.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
@@ -131,7 +131,11 @@ def clear(*, unfinished: bool) -> None:
     children = list(VENV.iterdir())
     if not children:
         return
-    say("the .venv here was not finished: making it anew" if unfinished else "this needs another .venv: making it anew")
+    say(
+        "the .venv here was not finished: making it anew"
+        if unfinished
+        else "another Python or folder: making .venv anew"
+    )
     for child in children:
         try:
             shutil.rmtree(child) if child.is_dir() and not child.is_symlink() else child.unlink()

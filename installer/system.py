@@ -36,6 +36,11 @@ WINDOW: Mapping[str, tuple[str, ...]] = {
     "libxcb-xkb.so.1": ("libxcb-xkb1",),
     "libxkbcommon-x11.so.0": ("libxkbcommon-x11-0",),
 }
+WAYLAND: Mapping[str, tuple[str, ...]] = {
+    "libwayland-client.so.0": ("libwayland-client0",),
+    "libwayland-cursor.so.0": ("libwayland-cursor0",),
+    "libwayland-egl.so.1": ("libwayland-egl1",),
+}
 VIRTUAL_SCREEN: Mapping[str, tuple[str, ...]] = {"Xvfb": ("xvfb",), "xauth": ("xauth",)}
 
 APT_OPTIONS = ("-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120")
@@ -67,6 +72,12 @@ def has_display() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
+def window_needs() -> Mapping[str, tuple[str, ...]]:
+    """List what a window needs on the display at hand; without one, what it would need on X11."""
+    wayland_only = os.environ.get("WAYLAND_DISPLAY") and not os.environ.get("DISPLAY")
+    return {**OFFSCREEN, **(WAYLAND if wayland_only else WINDOW)}
+
+
 def missing(names: Iterable[str]) -> tuple[str, ...]:
     """Those of the libraries and programs that are not here; none on Windows and macOS, where Qt brings its own."""
     if sys.platform in ("win32", "darwin"):
@@ -90,7 +101,12 @@ def has_apt() -> bool:
 
 
 def privilege() -> tuple[str, ...] | None:
-    """What to put before apt-get: nothing for root, sudo where it asks no password, None where it may not be used."""
+    """Find what to put before apt-get: nothing for root, sudo where it asks no password, None where neither holds.
+
+    With BURNISH_NO_APT in the environment it is None: nothing is installed, the command is printed.
+    """
+    if os.environ.get("BURNISH_NO_APT"):
+        return None
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         return ()
     if not shutil.which("sudo"):
@@ -150,7 +166,8 @@ def apt_install(wanted: Iterable[tuple[str, ...]], title: str, prefix: tuple[str
     def install() -> tuple[int, str]:
         return follow(step, [*apt, "install", *APT_OPTIONS, *choose(wanted)], on_line=show)
 
-    fresh = all(known(names) for names in wanted)
+    there = known(name for names in wanted for name in names)
+    fresh = all(there.intersection(names) for names in wanted)
     status, output = install() if fresh else (1, "")
     if status != 0:
         updated, said = follow(step, [*apt, "update"], on_line=show)

@@ -1,6 +1,8 @@
 """The only module that plugins import: the contracts of `studio.core`."""
 
 from studio.core.artifact import Artifact, ExternalFile, open_artifact
+from studio.core.batching import Feed, feeds_for, fixed_batch, has_batch_axis, run_batch
+from studio.core.classes import class_scores, same_class, top_class
 from studio.core.cpu import CpuInfo, cpu_info
 from studio.core.dataset import Batch, Dataset, DatasetReader
 from studio.core.device import Device, DeviceKind, UnavailableDevice
@@ -23,6 +25,7 @@ from studio.core.exporter import ExportContext, Exporter, ExportResult, Golden
 from studio.core.feeds import check_feeds
 from studio.core.frozen import Frozen, canonical_json, digest
 from studio.core.hardware import Accelerator, accelerators, cpu_device
+from studio.core.intervals import fraction_estimate, mean_estimate
 from studio.core.measurement import Measurement, Memory
 from studio.core.metric import Estimate, Metric
 from studio.core.modelfile import read_model, read_proto, write_model, write_proto
@@ -42,6 +45,7 @@ from studio.core.runtime import (
 )
 from studio.core.scope import Scope
 from studio.core.signature import Signature, read_signature
+from studio.core.synthetic import sample_shapes
 
 __all__ = [
     "Accelerator",
@@ -66,6 +70,7 @@ __all__ = [
     "Exporter",
     "ExternalFile",
     "Family",
+    "Feed",
     "Frozen",
     "Golden",
     "LoadedModel",
@@ -102,10 +107,16 @@ __all__ = [
     "as_numpy_dtype",
     "canonical_json",
     "check_feeds",
+    "class_scores",
     "cpu_device",
     "cpu_info",
     "describe",
     "digest",
+    "feeds_for",
+    "fixed_batch",
+    "fraction_estimate",
+    "has_batch_axis",
+    "mean_estimate",
     "nearest",
     "node_names",
     "open_artifact",
@@ -114,6 +125,10 @@ __all__ = [
     "read_proto",
     "read_signature",
     "recipe_toml",
+    "run_batch",
+    "same_class",
+    "sample_shapes",
+    "top_class",
     "trace",
     "write_model",
     "write_proto",

@@ -69,6 +69,10 @@ class Session:
         self._measurements: list[Measurement] = []
         self._evaluations: list[Evaluation] = []
 
+    def listen(self, on_change: Callable[[Topic], None]) -> None:
+        """Replace the one callback."""
+        self._on_change = on_change
+
     # the document
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,8 @@ def branching(*, seed: int = 0) -> onnx.ModelProto:
 
 def model(
     nodes: list[onnx.NodeProto],
-    inputs: dict[str, list[int | str]] | dict[str, list[int]],
-    outputs: dict[str, list[int | str]] | dict[str, list[int]],
+    inputs: Mapping[str, Sequence[int | str]],
+    outputs: Mapping[str, Sequence[int | str]],
     weights: dict[str, NDArray[Any]],
 ) -> onnx.ModelProto:
     """Make a model with float32 inputs and outputs of the given shapes."""
@@ -100,10 +101,11 @@ def save(proto: onnx.ModelProto, path: Path) -> Path:
 
 def save_external(proto: onnx.ModelProto, path: Path, location: str = "weights.data") -> Path:
     """Write a model with every weight, those of attributes too, in one file beside it."""
-    (path.parent / location).parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(
-        proto, str(path), save_as_external_data=True, location=location, size_threshold=0, convert_attribute=True
-    )
+    weights = path.parent / location
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    # onnx would append to what is there.
+    weights.unlink(missing_ok=True)
+    onnx.save(proto, str(path), save_as_external_data=True, location=location, size_threshold=0, convert_attribute=True)
     return path
 
 

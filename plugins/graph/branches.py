@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from .names import SOURCE_NAME, all_nodes, unique
-from .workspace import Workspace, graph_of, is_op
+from .names import all_nodes, unique
+from .values import graph_of, is_op
+from .workspace import Workspace
 
 
 def inline_known_branches(space: Workspace) -> None:
@@ -47,7 +48,6 @@ def _copy(space: Workspace, node: ir.Node, old: ir.Value, new: ir.Value) -> None
     """Give an output of the graph its own Identity where the branch passes on a weight or an outer value."""
     taken = {str(known.name) for known in all_nodes(space.model)}
     identity = ir.node("Identity", [new], name=unique(f"{node.name}_{old.name}", taken))
-    identity.meta[SOURCE_NAME] = node.meta.get(SOURCE_NAME, "")
     value = identity.outputs[0]
     value.name, value.type, value.shape = old.name, old.type, old.shape
     graph_of(node).insert_before(node, identity)

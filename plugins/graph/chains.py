@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 
-from .workspace import Workspace, graph_of, integer, integers, is_op, only_reader
+from .values import graph_of, integer, integers, is_op, only_reader
+from .workspace import Workspace
 
 _FLOATS = ("FLOAT16", "FLOAT", "DOUBLE")
 _SIGNED = ("INT8", "INT16", "INT32", "INT64")

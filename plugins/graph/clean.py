@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 WHY_NOT = "There is nothing to clean up."
 #: each round can open the way for another; more than this many never helped
 ROUNDS = 8
-#: models above this many nodes are surveyed with the shapes they bring along
-SURVEY_INFERS = 3000
 
 
 class CleanParams(Params):
@@ -78,7 +76,7 @@ def clean(space: Workspace, params: CleanParams, *, survey: bool) -> None:
     """
     from .dead_code import remove_dead_functions
     from .fold_constants import Budget
-    from .infer import infer_shapes, inner_types, restore_types
+    from .infer import SURVEY_INFERS, infer_shapes, inner_types, restore_types
 
     budget = Budget(params.growth * 1024)
     declared = {} if params.shapes else inner_types(space.model)

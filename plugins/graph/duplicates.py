@@ -8,7 +8,8 @@ from collections.abc import Hashable
 
 import onnx_ir as ir
 
-from .workspace import SMALL, STANDARD_DOMAINS, Workspace
+from .values import STANDARD_DOMAINS
+from .workspace import SMALL, Workspace
 
 #: operators whose result is not a function of their inputs
 RANDOM = (

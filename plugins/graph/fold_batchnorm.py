@@ -9,7 +9,10 @@ from studio.api import Artifact, Device, Params, Pass, PassContext, PassResult, 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from .workspace import Workspace
+
 WHY_NOT = "No BatchNormalization can be folded."
+NONE = "There is no BatchNormalization."
 
 
 class FoldBatchNormParams(Params):
@@ -38,14 +41,15 @@ class FoldBatchNorm(Pass):
     def survey(self, model: ir.Model, params: FoldBatchNormParams, device: Device | None, scope: Scope) -> Survey:
         """Fold in a copy whose weights are never computed, and count; only the vectors are read."""
         from .batchnorm import fold_batchnorms
+        from .infer import for_survey
         from .outcome import size_range, speed_range, surveyed, weight_bytes
         from .workspace import Workspace
 
-        space = Workspace(model.clone(), scope)
+        space = Workspace(for_survey(model), scope)
         folded = fold_batchnorms(space, into_next=params.into_next)
         targets = ", ".join(f"{count} {operator}" for operator, count in folded.items())
         summary = f"{sum(folded.values())} BatchNormalization into {targets}"
-        return surveyed(space, summary, WHY_NOT, speed_range(device), size_range(weight_bytes(model), space))
+        return surveyed(space, summary, _why_not(space), speed_range(device), size_range(weight_bytes(model), space))
 
     def apply(self, artifact: Artifact, params: FoldBatchNormParams, context: PassContext) -> PassResult:
         """Fold what can be folded."""
@@ -59,4 +63,9 @@ class FoldBatchNorm(Pass):
             infer_shapes(model)  # only the ranks of its matrices are asked for
         space = Workspace(model, context.scope, context.reporter)
         fold_batchnorms(space, into_next=params.into_next)
-        return finished(space, artifact, context, WHY_NOT)
+        return finished(space, artifact, context, _why_not(space))
+
+
+def _why_not(space: Workspace) -> str:
+    """Say that there is none, or that none can be folded: the warnings have the reasons."""
+    return WHY_NOT if space.warnings else NONE

@@ -9,18 +9,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from .evaluate import FOLDABLE, evaluate, result_bytes
-from .workspace import (
-    SMALL,
-    Workspace,
-    constant_tensor,
-    graph_of,
-    integer,
-    is_op,
-    only_reader,
-    optional_integer,
-    sizes,
-    static_shape,
-)
+from .values import constant_tensor, graph_of, integer, is_op, only_reader, optional_integer, sizes, static_shape
+from .workspace import SMALL, Workspace
 
 #: elements of all inputs together up to which a result of unknown shape is computed to see its size
 UNKNOWN_SIZE = 256
@@ -155,7 +145,6 @@ def _make_constant(space: Workspace, node: ir.Node, tensor: ir.TensorProtocol, d
     new, old = constant.outputs[0], node.outputs[0]
     new.name, new.type, new.shape = old.name, old.type, old.shape
     graph_of(node).insert_before(node, constant)
-    constant.meta.update(node.meta)
     old.replace_all_uses_with(new, replace_graph_outputs=True)
     space.remove(node, detail)
     space.rewritten(constant, detail)

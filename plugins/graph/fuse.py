@@ -43,12 +43,13 @@ class Fuse(Pass):
     def survey(self, model: ir.Model, params: FuseParams, device: Device | None, scope: Scope) -> Survey:
         """Fuse a copy whose weights are never computed, and count."""
         from .fusions import fuse_portably
+        from .infer import for_survey
         from .outcome import size_range, speed_range, surveyed, weight_bytes
         from .workspace import Workspace
 
         if params.engine == "onnxruntime":
             return self._survey_engine(model, device, scope)
-        space = Workspace(model.clone(), scope)
+        space = Workspace(for_survey(model), scope)
         counts = fuse_portably(space, params)
         summary = ", ".join(f"{count} {name}" for name, count in counts.items())
         return surveyed(space, summary, WHY_NOT, speed_range(device), size_range(weight_bytes(model), space))

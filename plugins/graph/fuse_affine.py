@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from .patterns import single
 from .producers import Layer, absorb_output, finite, layer_of
-from .workspace import Workspace, is_op
+from .values import is_op
+from .workspace import Workspace
 
 #: elements above which a constant is no vector of channels
 MOST_CHANNELS = 1 << 20

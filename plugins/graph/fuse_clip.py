@@ -8,7 +8,8 @@ import numpy as np
 import onnx_ir as ir
 
 from .patterns import made_by, replace
-from .workspace import Workspace, graph_of, is_op
+from .values import graph_of, is_op
+from .workspace import Workspace
 
 Bounds = tuple[float, float]
 

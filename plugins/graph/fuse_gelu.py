@@ -7,7 +7,8 @@ import math
 import onnx_ir as ir
 
 from .patterns import made_by, number, operand, replace, rounding
-from .workspace import Workspace, is_op
+from .values import is_op
+from .workspace import Workspace
 
 FIRST_OPSET = 20
 TANH_CUBIC = 0.044715

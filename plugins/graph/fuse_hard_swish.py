@@ -5,7 +5,8 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from .patterns import made_by, number, operand, replace, rounding
-from .workspace import Workspace, is_op
+from .values import is_op
+from .workspace import Workspace
 
 FIRST_OPSET = 14
 SLOPE, OFFSET = 1 / 6, 0.5

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from .patterns import made_by, number, replace
-from .workspace import Workspace, integer, integers, is_op, static_shape
+from .values import integer, integers, is_op, static_shape
+from .workspace import Workspace
 
 FIRST_OPSET = 17
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from .patterns import made_by
-from .workspace import Workspace, integers, is_op, rank_of
+from .values import integers, is_op, rank_of
+from .workspace import Workspace
 
 
 def fuse_pad(space: Workspace, node: ir.Node) -> bool:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from .names import all_graphs, all_nodes
-from .workspace import constant_tensor, is_op, sizes
+from .values import constant_tensor, is_op, sizes
 
 if TYPE_CHECKING:
     import onnx
 
 #: bytes of a weight above which its content is not shown to the inference
 LARGE = 1024
+#: models above this many nodes are surveyed with the shapes they bring along
+SURVEY_INFERS = 3000
 
 Declared = dict[ir.Value, tuple[ir.TypeProtocol | None, ir.Shape | None]]
 
@@ -76,6 +78,15 @@ def _without_weights(model: ir.Model) -> ir.Model:
         old.replace_all_uses_with(new)
         graph.remove(node, safe=True)
         graph.inputs.append(new)
+    return copy
+
+
+def for_survey(model: ir.Model) -> ir.Model:
+    """Give a copy of a model to try a pass on; shapes are inferred where it has none and is not too large."""
+    copy = model.clone()
+    nodes = all_nodes(copy)
+    if len(nodes) <= SURVEY_INFERS and any(value.type is None for node in nodes for value in node.outputs):
+        infer_shapes(copy)
     return copy
 
 

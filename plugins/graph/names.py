@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-#: key in `ir.Node.meta` (never written to the file): the name that the node has in the source
-SOURCE_NAME = "burnish.source_name"
-
 
 def all_graphs(model: ir.Model) -> list[ir.Graph]:
     """List the main graph and every subgraph of If, Loop and Scan; bodies of functions are not among them."""
@@ -35,21 +32,18 @@ def all_nodes(model: ir.Model) -> list[ir.Node]:
 def name_nodes(model: ir.Model) -> None:
     """Give every node a unique name in place; the first node that has a name keeps it.
 
-    A node without a name is called after its operator and first output, which other passes and runs
-    find again: ``"Relu_hidden"``. A repeated name gets a number. The name in the source is kept in
-    ``node.meta[SOURCE_NAME]``.
+    The names are those of `studio.api.node_names`, which the rest of the application shows and which a
+    scope refers to; nodes of subgraphs are named after those of the main graph, in the same way.
     """
-    nodes = all_nodes(model)
-    taken = {node.name for node in nodes if node.name}
     seen: set[str] = set()
-    for node in nodes:
-        node.meta[SOURCE_NAME] = node.name or ""
-        if not node.name:
-            node.name = unique(_from_output(node), taken)
-        elif node.name in seen:
-            node.name = unique(node.name, taken)
-        seen.add(node.name)
-        taken.add(node.name)
+    for graph in all_graphs(model):
+        for index, node in enumerate(graph):
+            output = next((value.name for value in node.outputs if value.name), index)
+            name = node.name or f"{node.op_type}:{output}"
+            while name in seen:
+                name += "'"
+            seen.add(name)
+            node.name = name
 
 
 def unique(name: str, taken: set[str]) -> str:
@@ -59,8 +53,3 @@ def unique(name: str, taken: set[str]) -> str:
         number += 1
         candidate = f"{name}_{number}"
     return candidate
-
-
-def _from_output(node: ir.Node) -> str:
-    output = next((value.name for value in node.outputs if value.name), "")
-    return f"{node.op_type}_{output}" if output else node.op_type

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
-from .workspace import Workspace, integer, integers, is_op, rank_of, static_shape
+from .values import integer, integers, is_op, rank_of, static_shape
+from .workspace import Workspace
 
 #: ends of a Slice at or above this mean "to the end", as exporters write it
 TO_THE_END = 2**31 - 1

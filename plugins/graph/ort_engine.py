@@ -11,10 +11,11 @@ from studio.api import Artifact, NodeChange, PassContext, PassError, PassResult,
 
 from .fuse import SCOPED, WHY_NOT
 from .names import all_nodes, name_nodes
-from .workspace import STANDARD_DOMAINS
+from .values import STANDARD_DOMAINS
 
 #: above this ONNX Runtime writes weights to a file beside the model
 EXTERNAL_BYTES = "1024"
+LAYER_NORM_OPSET = 17
 
 
 def fuse_by_engine(artifact: Artifact, context: PassContext) -> PassResult:
@@ -33,7 +34,7 @@ def fuse_by_engine(artifact: Artifact, context: PassContext) -> PassResult:
     source = read_model(artifact)
     name_nodes(source)
     context.reporter.progress(0, 3, "ONNX Runtime optimizes")
-    optimized = _optimize(artifact, context.workdir)
+    optimized = _optimize(artifact, context.workdir, _disabled(source))
     context.reporter.check()
     context.reporter.progress(2, 3, "writing")
     model = read_model(optimized)
@@ -43,14 +44,24 @@ def fuse_by_engine(artifact: Artifact, context: PassContext) -> PassResult:
         for file in optimized.files:
             file.unlink()
         return PassResult(artifact=artifact, warnings=(WHY_NOT,))
+    _check_standard(model)
     _restore_signature(source, model)
+    _drop_unused_opsets(model)
+    warnings = _warnings(model)
     written = write_model(model, context.workdir / "model.onnx")
     for file in optimized.files:
         file.unlink()
-    return PassResult(artifact=written, changes=changes, warnings=_warnings(model))
+    return PassResult(artifact=written, changes=changes, warnings=warnings)
 
 
-def _optimize(artifact: Artifact, folder: Path) -> Artifact:
+def _disabled(source: ir.Model) -> tuple[str, ...]:
+    """List the engine's fusions whose operators it counts to the standard, and the standard does not have."""
+    opset = max(source.opset_imports.get(domain, 0) for domain in STANDARD_DOMAINS)
+    late = ("LayerNormFusionL1", "LayerNormFusionL2") if opset < LAYER_NORM_OPSET else ()
+    return ("SimplifiedLayerNormFusion", *late)
+
+
+def _optimize(artifact: Artifact, folder: Path, disabled: tuple[str, ...]) -> Artifact:
     import onnxruntime
 
     from studio.api import open_artifact
@@ -64,7 +75,9 @@ def _optimize(artifact: Artifact, folder: Path) -> Artifact:
     options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "optimized.data")
     options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", EXTERNAL_BYTES)
     try:
-        onnxruntime.InferenceSession(str(artifact.path), options, providers=["CPUExecutionProvider"])
+        onnxruntime.InferenceSession(
+            str(artifact.path), options, providers=["CPUExecutionProvider"], disabled_optimizers=list(disabled)
+        )
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise PassError(
@@ -99,6 +112,21 @@ def _key(node: ir.Node) -> tuple[str, str, int]:
     return (node.domain, node.op_type, len(node.inputs))
 
 
+def _check_standard(model: ir.Model) -> None:
+    """Refuse operators that are said to be of the standard and are not: no other engine could load them."""
+    import onnx
+
+    opset = max(model.opset_imports.get(domain, 0) for domain in STANDARD_DOMAINS)
+    for name in {node.op_type for node in all_nodes(model) if node.domain in STANDARD_DOMAINS}:
+        try:
+            onnx.defs.get_schema(name, opset, "")
+        except onnx.defs.SchemaError:
+            raise PassError(
+                f"ONNX Runtime made a {name}, which operator set {opset} does not have.",
+                "Use the portable engine of this pass instead.",
+            ) from None
+
+
 def _restore_signature(source: ir.Model, model: ir.Model) -> None:
     """Declare inputs and outputs as the source does: the engine rewrites some dimensions."""
     for mine, theirs in ((source.graph.inputs, model.graph.inputs), (source.graph.outputs, model.graph.outputs)):
@@ -108,10 +136,14 @@ def _restore_signature(source: ir.Model, model: ir.Model) -> None:
                 value.type, value.shape = declared[value.name].type, declared[value.name].shape
 
 
-def _warnings(model: ir.Model) -> tuple[str, ...]:
+def _drop_unused_opsets(model: ir.Model) -> None:
+    """Take out the operator sets that the engine imports whether or not a node needs them."""
     from onnx_ir.passes.common import RemoveUnusedOpsetsPass
 
     RemoveUnusedOpsetsPass()(model)
+
+
+def _warnings(model: ir.Model) -> tuple[str, ...]:
     own = Counter(node.op_type for node in all_nodes(model) if node.domain not in STANDARD_DOMAINS)
     if not own:
         return ()

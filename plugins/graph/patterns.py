@@ -6,7 +6,8 @@ import math
 
 import onnx_ir as ir
 
-from .workspace import Workspace, is_op, only_reader, rank_of
+from .values import is_op, only_reader, rank_of
+from .workspace import Workspace
 
 
 def made_by(value: ir.Value | None, reader: ir.Node, *operators: str) -> ir.Node | None:

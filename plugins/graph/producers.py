@@ -9,7 +9,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from .workspace import Workspace, graph_of, integer, is_op, lazy, rank_of, set_input, sizes
+from .values import graph_of, integer, is_op, lazy, rank_of, set_input, sizes
+from .workspace import Workspace
 
 Array = NDArray[Any]
 _FLOATS = (ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
@@ -46,18 +47,18 @@ class Layer:
 def layer_of(space: Workspace, node: ir.Node) -> Layer | str:
     """Read a node as a layer, or say why its weights cannot be rewritten; weights are not read."""
     if not is_op(node, "Conv", "ConvTranspose", "Gemm", "MatMul"):
-        return f"{node.op_type} has no weights that could take it over"
+        return f"{node.op_type} stands before it, which has no weights"
     weight = space.tensor(node.inputs[1])
     given = node.inputs[2] if len(node.inputs) > 2 else None
     bias = space.tensor(given)
     if weight is None:
-        return f"the weight of {node.name} is not a constant"
+        return "the weight of the layer is not a constant"
     if given is not None and bias is None:
-        return f"the bias of {node.name} is not a constant"
+        return "the bias of the layer is not a constant"
     if weight.dtype not in _FLOATS or (bias is not None and bias.dtype not in _FLOATS):
-        return f"the weights of {node.name} are not floating point"
+        return "the weights of the layer are not floating point"
     if is_op(node, "MatMul") and (len(weight.shape) != 2 or rank_of(node.inputs[0]) != 2):
-        return f"{node.name} is not known to multiply matrices of two dimensions"
+        return "the MatMul is not known to multiply matrices of two dimensions"
     return _layer(node, weight, bias)
 
 
@@ -73,7 +74,7 @@ def _layer(node: ir.Node, weight: ir.TensorProtocol, bias: ir.TensorProtocol | N
     else:
         outputs, inputs = axes[1], axes[0]
     if group < 1 or outputs % group or inputs % group:
-        return f"the groups of {node.name} do not divide its channels"
+        return "the groups of the layer do not divide its channels"
     return Layer(node, weight, bias, outputs, inputs, group)
 
 

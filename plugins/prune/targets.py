@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -43,24 +44,29 @@ def find_targets(model: ir.Model, scope: Scope, least: int) -> tuple[list[Target
     """
     found: list[Target] = []
     refused: dict[str, list[str]] = defaultdict(list)
-    for graph in (model.graph, *model.graph.subgraphs()):
-        for node in graph:
-            name = node_name(node)
-            if node.op_type not in _WEIGHTS or node.domain not in DOMAINS or not scope.selects(name, node.op_type):
-                continue
-            result = _target(node, name, old_format=(model.ir_version or 0) < 4)
-            if isinstance(result, str):
-                refused[result].append(name)
-            elif result.tensor.size >= least:
-                found.append(result)
+    for name, node in named_nodes(model):
+        if node.op_type not in _WEIGHTS or node.domain not in DOMAINS or not scope.selects(name, node.op_type):
+            continue
+        result = _target(node, name, old_format=(model.ir_version or 0) < 4)
+        if isinstance(result, str):
+            refused[result].append(name)
+        elif result.tensor.size >= least:
+            found.append(result)
     warnings = tuple(f"Left alone, {reason}: {', '.join(names)}." for reason, names in refused.items())
     return found, warnings
 
 
-def node_name(node: ir.Node) -> str:
-    """Give the node's name, or one made of its operator and first output."""
-    output = next((value.name for value in node.outputs if value.name), "")
-    return node.name or f"{node.op_type}_{output}"
+def named_nodes(model: ir.Model) -> Iterator[tuple[str, ir.Node]]:
+    """List the nodes of the main graph and of subgraphs with unique names, as `studio.api.node_names` has them."""
+    seen: set[str] = set()
+    for graph in (model.graph, *model.graph.subgraphs()):
+        for index, node in enumerate(graph):
+            output = next((value.name for value in node.outputs if value.name), index)
+            name = node.name or f"{node.op_type}:{output}"
+            while name in seen:
+                name += "'"
+            seen.add(name)
+            yield name, node
 
 
 def _target(node: ir.Node, name: str, *, old_format: bool) -> Target | str:

@@ -30,9 +30,10 @@ from .graph import (
     operators_by_name,
     quantized_already,
 )
+from .initializers import own_constants
 from .integer import origins, use_integer_operators
 from .notes import dynamic_advice, skipped_note, upgrade_note
-from .prepare import DYNAMIC_OPSET, open_named, own_constants, save_prepared
+from .prepare import DYNAMIC_OPSET, open_named, save_prepared
 from .quiet import scratch_folder
 from .refusal import refusal
 from .selection import NOTHING, WEIGHT_INPUT, Selection, check_operators, integer, number, select
@@ -83,7 +84,7 @@ class DynamicQuantization(Pass):
             summary=count_operators(selection.nodes),
             nodes=selection.names,
             speed=dynamic_speed(device, convolutions) if device else None,
-            size=int8_size(model, selection, per_channel=params.per_channel, nodes_each=6),
+            size=int8_size(model, selection, per_channel=params.per_channel, nodes_each=9),
             warnings=dynamic_advice(model, selection, params.operators),
         )
 
@@ -122,7 +123,7 @@ class DynamicQuantization(Pass):
             )
             context.reporter.progress(2, 3, "checking the result")
             context.reporter.check()
-            result = write_checked(proto, context.workdir, scratch)
+            result = write_checked(proto, context.workdir, typed=model.meta["typed"])
         kinds = f"weights {params.weight_type}{' in 7 bits' if reduced else ''}, activations uint8 at run time"
         rewritten = {f"{new}{'' if name in gathers else '_quant'}": (name, kinds) for name, new in names.items()}
         return PassResult(
@@ -169,6 +170,6 @@ def _why_not(node: ir.Node) -> str | None:
 def _why_not_gemm(node: ir.Node) -> str:
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     scaled = number(node, "beta", 1.0) != 1.0 and bias is not None and constant(bias) is None
-    if integer(node, "transA", 0) or number(node, "alpha", 1.0) != 1.0 or scaled:
-        return "it transposes or scales its input"
+    if integer(node, "transA", 0) or scaled:
+        return "it transposes its input or scales a computed bias"
     return ""

@@ -8,16 +8,23 @@ from typing import TYPE_CHECKING
 
 from studio.api import Artifact, BurnishError, NodeChange, PassError, PassResult, write_proto
 
-from .quiet import quiet
-
 if TYPE_CHECKING:
     import onnx
 
 RESULT = "model.onnx"
 
 
-def write_checked(proto: onnx.ModelProto, workdir: Path, scratch: Path) -> Artifact:
+def write_checked(proto: onnx.ModelProto, workdir: Path, *, typed: set[str]) -> Artifact:
     """Write a model, run the ONNX checker on it and load it in ONNX Runtime.
+
+    Parameters
+    ----------
+    proto
+        The result.
+    workdir
+        Where to write it.
+    typed
+        Names of the inner tensors whose types the source states; the others' are not written either.
 
     Raises
     ------
@@ -27,11 +34,13 @@ def write_checked(proto: onnx.ModelProto, workdir: Path, scratch: Path) -> Artif
     import onnx
 
     path = workdir / RESULT
+    stated = [value for value in proto.graph.value_info if value.name in typed]
+    del proto.graph.value_info[:]
+    proto.graph.value_info.extend(stated)
     try:
         artifact = write_proto(proto, path)
         onnx.checker.check_model(str(path))
-        with quiet(scratch):
-            open_session(path)
+        open_session(path)
     except BurnishError:
         raise
     except Exception as error:
@@ -70,7 +79,19 @@ def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-def drop_marks(proto: onnx.ModelProto) -> None:
+def finished(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Name and sort the nodes of a quantizer's result; the quantizers' own sorting overlooks subgraphs."""
+    import onnx_ir as ir
+
+    _drop_marks(proto)
+    name_all(proto.graph)
+    model = ir.from_proto(proto)
+    model.graph.sort()
+    result: onnx.ModelProto = ir.to_proto(model)
+    return result
+
+
+def _drop_marks(proto: onnx.ModelProto) -> None:
     """Remove the quantizer's note that types were inferred: a later pass changes them."""
     kept = [entry for entry in proto.metadata_props if entry.key != "onnx.infer"]
     del proto.metadata_props[:]

@@ -21,8 +21,9 @@ from studio.api import (
 from .expectation import assumed, half_speed
 from .finish import list_changes, unchanged, write_checked
 from .graph import count_operators, is_float, node_names, operators_by_name, quantized_already
-from .half import KEPT, convert, float_weights, losses, refuse_control_flow
-from .prepare import lift_constants, open_named, save_prepared
+from .half import KEPT, convert, float_weights, losses, overflows, refuse_control_flow
+from .initializers import lift_constants
+from .prepare import open_named, save_prepared
 from .quiet import scratch_folder
 from .refusal import refusal
 from .size import half_size
@@ -61,7 +62,7 @@ class Float16(Pass):
             nodes=tuple(nodes.values()),
             speed=half_speed(device) if device else None,
             size=half_size(model, float_weights(model, nodes), casts),
-            warnings=_advice(params, device),
+            warnings=_advice(model, params, device),
         )
 
     def apply(self, artifact: Artifact, params: Float16Params, context: PassContext) -> PassResult:
@@ -81,7 +82,7 @@ class Float16(Pass):
         lift_constants(model.graph)
         chosen = set(nodes.values())
         left = [name for name in before if name not in chosen]
-        warnings = (*losses(float_weights(model, nodes)), *_advice(params, context.device))
+        warnings = (*losses(float_weights(model, nodes)), *_advice(model, params, context.device))
         with scratch_folder(context.workdir) as scratch:
             prepared = save_prepared(model, scratch, 0)
             context.reporter.progress(1, 3, "converting to float16")
@@ -89,7 +90,7 @@ class Float16(Pass):
             proto = convert(prepared, params.block, left, keep_io_types=params.keep_io_types)
             context.reporter.progress(2, 3, "checking the result")
             context.reporter.check()
-            result = write_checked(proto, context.workdir, scratch)
+            result = write_checked(proto, context.workdir, typed=model.meta["typed"])
         changes = list_changes(before, proto.graph, {name: (name, "float16") for name in nodes.values()})
         retyped = {"rewritten": "retyped"}
         return PassResult(
@@ -117,14 +118,18 @@ def _judge(model: ir.Model, params: Float16Params, scope: Scope) -> tuple[str, d
         if node.op_type not in blocked | {"Constant"}
         and scope.selects(name, node.op_type)
         and any(is_float(value) for value in (*node.inputs, *node.outputs))
+        and not overflows(node)
     }
     if any(node.op_type != "Cast" for node in nodes):
         return "", nodes
     return "no operator on float32 values in the scope", {}
 
 
-def _advice(params: Float16Params, device: Device | None) -> tuple[str, ...]:
+def _advice(model: ir.Model, params: Float16Params, device: Device | None) -> tuple[str, ...]:
     notes = []
+    large = [name for node, name in node_names(model.graph).items() if overflows(node)]
+    if large:
+        notes.append(f"{len(large)} operators with weights beyond 65504 stay float32, such as {large[0]}.")
     if half_speed(assumed(device)).high <= 1.05:
         notes.append("This device has no FP16 arithmetic: expect half the size, not less time.")
     if not params.keep_io_types:

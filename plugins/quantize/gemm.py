@@ -4,38 +4,43 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .graph import constant, float_constant
-from .prepare import add_initializer
-from .selection import Selection, integer, number
+from .graph import float_constant
+from .initializers import Initializers
+from .selection import Selection, integer
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
 
 def split_gemms(graph: ir.Graph, selection: Selection) -> dict[str, str]:
-    """Replace each selected Gemm (alpha 1, A not transposed, B constant) by MatMul and Add.
+    """Replace each selected Gemm (A not transposed, B constant, factors in its constants) by MatMul and Add.
 
     Returns
     -------
     dict
         Name of each Gemm to the name of its MatMul.
     """
-    return {name: _split(graph, node, name) for node, name in selection.nodes.items() if node.op_type == "Gemm"}
+    initializers = Initializers(graph)
+    return {
+        name: _split(graph, initializers, node, name)
+        for node, name in selection.nodes.items()
+        if node.op_type == "Gemm"
+    }
 
 
-def _split(graph: ir.Graph, node: ir.Node, name: str) -> str:
+def _split(graph: ir.Graph, initializers: Initializers, node: ir.Node, name: str) -> str:
     import onnx_ir as ir
 
     output = node.outputs[0]
     label = output.name
     bias = node.inputs[2] if len(node.inputs) > 2 else None
-    product = ir.node("MatMul", [node.inputs[0], _weight(graph, node)], name=f"{name}_MatMul")
+    product = ir.node("MatMul", [node.inputs[0], _weight(initializers, node)], name=f"{name}_MatMul")
     made = product.outputs[0]
     made.type, made.shape = output.type, output.shape
     graph.insert_before(node, product)
     if bias is not None:
         made.name = f"{label}_MatMul"
-        total = ir.node("Add", [made, _bias(graph, node, bias)], name=f"{name}_Add")
+        total = ir.node("Add", [made, bias], name=f"{name}_Add")
         graph.insert_before(node, total)
         made = total.outputs[0]
         made.type, made.shape = output.type, output.shape
@@ -45,21 +50,12 @@ def _split(graph: ir.Graph, node: ir.Node, name: str) -> str:
     return f"{name}_MatMul"
 
 
-def _weight(graph: ir.Graph, node: ir.Node) -> ir.Value:
+def _weight(initializers: Initializers, node: ir.Node) -> ir.Value:
     value = node.inputs[1]
     tensor = float_constant(value)
     assert value is not None and tensor is not None  # the selection looked
-    return add_initializer(graph, f"{value.name}_transposed", tensor.numpy().T) if _transposed(node) else value
+    return initializers.add(f"{value.name}_transposed", tensor.numpy().T) if _transposed(node) else value
 
 
 def _transposed(node: ir.Node) -> bool:
     return bool(integer(node, "transB", 0))
-
-
-def _bias(graph: ir.Graph, node: ir.Node, bias: ir.Value) -> ir.Value:
-    beta = number(node, "beta", 1.0)
-    tensor = constant(bias)
-    if beta == 1.0 or tensor is None:
-        return bias
-    array = tensor.numpy()
-    return add_initializer(graph, f"{bias.name}_scaled", array * array.dtype.type(beta))

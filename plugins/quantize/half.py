@@ -10,7 +10,7 @@ from studio.api import PassError
 
 from .casts import drop_round_trips
 from .finish import first_line, name_all
-from .graph import constant
+from .graph import constant, float_constant
 from .quiet import quiet
 
 if TYPE_CHECKING:
@@ -20,6 +20,19 @@ if TYPE_CHECKING:
 #: operators without a float16 kernel in common engines, of those in onnxruntime.transformers.float16
 KEPT = frozenset(
     {"CumSum", "Max", "Min", "NonMaxSuppression", "RandomUniformLike", "Range", "RoiAlign", "TopK", "Upsample"}
+)
+#: operators whose weights scale or normalize: clipping one changes the result, unlike a mask of -1e9
+_SCALING = frozenset(
+    {
+        "BatchNormalization",
+        "Conv",
+        "ConvTranspose",
+        "Gemm",
+        "GroupNormalization",
+        "InstanceNormalization",
+        "LayerNormalization",
+        "MatMul",
+    }
 )
 _CONTROL = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 #: largest finite float16, and smallest positive one (subnormal)
@@ -38,6 +51,19 @@ def float_weights(model: ir.Model, nodes: Iterable[ir.Node]) -> dict[str, ir.Ten
         if tensor is not None and tensor.dtype == ir.DataType.FLOAT:
             found[str(value.name)] = tensor
     return found
+
+
+def overflows(node: ir.Node) -> bool:
+    """Say whether a node computes with weights beyond the largest float16, and so must stay float32."""
+    import numpy as np
+
+    if node.op_type not in _SCALING:
+        return False
+    tensors = (float_constant(value) for value in node.inputs)
+    return any(
+        max(abs(float(np.max(array))), abs(float(np.min(array)))) > LARGEST
+        for array in (tensor.numpy() for tensor in tensors if tensor is not None)
+    )
 
 
 def losses(weights: dict[str, ir.TensorProtocol]) -> tuple[str, ...]:
@@ -110,7 +136,7 @@ def convert(prepared: Path, block: Sequence[str], left: list[str], *, keep_io_ty
             from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
             proto = convert_float_to_float16(
-                onnx.load(str(prepared)),
+                _without_weight_types(onnx.load(str(prepared))),
                 keep_io_types=keep_io_types,
                 disable_shape_infer=True,
                 op_block_list=[*DEFAULT_OP_BLOCK_LIST, *KEPT, *block],
@@ -127,3 +153,12 @@ def convert(prepared: Path, block: Sequence[str], left: list[str], *, keep_io_ty
             f"The model cannot be converted to float16: {first_line(error)}.",
             "Leave the operator it names out of the step's scope.",
         ) from error
+
+
+def _without_weight_types(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Drop the stated types of weights: the converter takes them for activations and casts weights that stay."""
+    weights = {item.name for item in proto.graph.initializer}
+    kept = [value for value in proto.graph.value_info if value.name not in weights]
+    del proto.graph.value_info[:]
+    proto.graph.value_info.extend(kept)
+    return proto

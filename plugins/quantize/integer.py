@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .finish import drop_marks, name_all
+from .finish import finished
 from .prepare import load_prepared
 from .quiet import quiet
 
@@ -60,11 +60,7 @@ def use_integer_operators(
             {"MatMulConstBOnly": True},
         )
         quantizer.quantize_model()
-        quantizer.model.topological_sort()
-        proto: onnx.ModelProto = quantizer.model.model
-    drop_marks(proto)
-    name_all(proto.graph)
-    return proto
+    return finished(quantizer.model.model)
 
 
 def origins(graph: onnx.GraphProto, made: Mapping[str, Sequence[str]], tensors: set[str]) -> dict[str, tuple[str, ...]]:

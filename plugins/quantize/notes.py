@@ -27,7 +27,7 @@ def static_advice(
     if loose:
         notes.append(f"{loose} BatchNormalization follow a quantized operator: fold them first, it saves accuracy.")
     kinds = {node.op_type for node in selection.nodes}
-    if "Conv" in kinds and any(node.op_type == "Softmax" for node in model.graph if node.outputs[0].uses()):
+    if "Conv" in kinds and any(_is_attention(node) for node in model.graph):
         notes.append(
             "OpenVINO has given wrong results for quantized Conv in vision transformers with a dynamic batch: "
             "compare its accuracy, or quantize Gemm and MatMul only."
@@ -98,6 +98,10 @@ def skipped_note(skipped: dict[str, str], limit: int = 3) -> tuple[str, ...]:
 
 def _some(names: list[str], limit: int) -> str:
     return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+
+
+def _is_attention(node: ir.Node) -> bool:
+    return node.op_type == "Softmax" and any(user.op_type == "MatMul" for user, _ in node.outputs[0].uses())
 
 
 def _loose_batch_norm(node: ir.Node, selection: Selection) -> bool:

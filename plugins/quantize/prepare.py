@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from studio.api import Artifact, PassError, read_model
 
-from .graph import constant, float_constant, node_names
-from .selection import GLUE, WEIGHT_INPUT, Selection, output_channels
+from .graph import node_names
 
 if TYPE_CHECKING:
     import onnx
@@ -28,6 +27,7 @@ def open_named(artifact: Artifact) -> ir.Model:
     """Open a model with every node named, types inferred, and no weight that is also an input.
 
     Before IR version 4 every weight had to be an input; that was a matter of form, so those inputs go.
+    ``meta["typed"]`` holds the names of the inner tensors whose types the file itself states.
     """
     import onnx_ir.passes.common as common
 
@@ -37,93 +37,13 @@ def open_named(artifact: Artifact) -> ir.Model:
         model.ir_version = _IR_VERSIONS[PER_AXIS_OPSET]
     for node, name in node_names(model.graph).items():
         node.name = name
+    typed = {value.name for node in model.graph for value in node.outputs if value.type is not None}
     try:
         model = common.ShapeInferencePass()(model).model
-    except Exception:  # inference is best effort: what stays unknown stays in float
-        return model
+    except Exception as error:  # inference is best effort: what stays unknown stays in float
+        model.meta["untyped"] = str(error)
+    model.meta["typed"] = typed
     return model
-
-
-def own_constants(graph: ir.Graph, selection: Selection) -> None:
-    """Give each selected node weights and bias of its own, as initializers that no other node reads.
-
-    The quantizers replace a weight for all its readers; nodes out of the scope must keep theirs.
-    """
-    for node in selection.nodes:
-        if node.op_type in WEIGHT_INPUT:
-            indices: tuple[int, ...] = (WEIGHT_INPUT[node.op_type], 2)
-        else:
-            indices = tuple(range(len(node.inputs))) if node.op_type in GLUE else ()
-        for index in indices:
-            value = node.inputs[index] if index < len(node.inputs) else None
-            if value is not None and float_constant(value) is not None:
-                node.replace_input_with(index, _own(graph, node, index, value, selection))
-                _drop_unused(graph, value)
-
-
-def lift_constants(graph: ir.Graph) -> None:
-    """Turn Constant nodes that hold float32 into initializers, in place."""
-    for node in list(graph):
-        value = node.outputs[0]
-        tensor = float_constant(value)
-        if node.op_type == "Constant" and tensor is not None and not value.is_graph_output():
-            value.replace_all_uses_with(add_initializer(graph, str(value.name), tensor))
-            graph.remove(node, safe=True)
-
-
-def _drop_unused(graph: ir.Graph, value: ir.Value) -> None:
-    """Remove a weight that nothing reads any more."""
-    if value.uses() or value.is_graph_output():
-        return
-    producer = value.producer()
-    if producer is not None:
-        graph.remove(producer, safe=True)
-    elif value.name in graph.initializers:
-        del graph.initializers[value.name]
-
-
-def _own(graph: ir.Graph, node: ir.Node, index: int, value: ir.Value, selection: Selection) -> ir.Value:
-    tensor = constant(value)
-    assert tensor is not None  # the caller looked
-    squeeze = node.op_type == "Gemm" and index == 2 and len(tensor.shape) == 2
-    alike = all(user.op_type == node.op_type and at == index and user in selection.nodes for user, at in value.uses())
-    shared = value.is_graph_output() or not alike or (index == 2 and len(value.uses()) > 1)
-    if value.is_initializer() and not shared and not squeeze:
-        return value
-    return add_initializer(
-        graph, f"{value.name}_{node.name}", tensor.numpy().reshape(output_channels(node)) if squeeze else tensor
-    )
-
-
-def add_initializer(graph: ir.Graph, name: str, content: object) -> ir.Value:
-    """Register an initializer under a name that is not taken yet.
-
-    Parameters
-    ----------
-    graph
-        The main graph.
-    name
-        The name wished for; primes are added until it is free.
-    content
-        A numpy array or a tensor.
-    """
-    import numpy as np
-    import onnx_ir as ir
-
-    name = _free_name(graph, name)
-    array = content if isinstance(content, np.ndarray) else content.numpy()  # type: ignore[attr-defined]
-    tensor = ir.Tensor(np.ascontiguousarray(array), name=name)
-    value = ir.Value(name=name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
-    graph.register_initializer(value)
-    return value
-
-
-def _free_name(graph: ir.Graph, name: str) -> str:
-    taken = {value.name for node in graph.all_nodes() for value in node.outputs}
-    taken |= {value.name for value in graph.inputs} | set(graph.initializers)
-    while name in taken:
-        name += "'"
-    return name
 
 
 def save_prepared(model: ir.Model, folder: Path, opset: int) -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from studio.api import DataError
 
 from .calibration import Ranges
-from .finish import drop_marks, name_all
+from .finish import finished
 from .graph import constant, is_float
 from .prepare import load_prepared
 from .quiet import quiet
@@ -102,8 +102,4 @@ def insert_qdq(prepared: Path, selection: Selection, ranges: Ranges, types: Type
             {"ActivationSymmetric": types.symmetric_activations, "WeightSymmetric": types.symmetric_weights},
         )
         quantizer.quantize_model()
-        quantizer.model.topological_sort()
-        proto: onnx.ModelProto = quantizer.model.model
-    drop_marks(proto)
-    name_all(proto.graph)
-    return proto
+    return finished(quantizer.model.model)

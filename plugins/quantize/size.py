@@ -41,7 +41,8 @@ def half_size(model: ir.Model, weights: dict[str, ir.TensorProtocol], casts: int
     before = weight_bytes(model) + text_bytes(model.graph)
     saved = sum(tensor.nbytes // 2 for tensor in weights.values())
     added = casts * (200 + 6 * _name_length(model.graph)) + text_bytes(model.graph)
-    return _range(before, before - saved, added, weights.values())
+    text = text_bytes(model.graph) // 2
+    return _range(before, before - saved - text, added + text, weights.values())
 
 
 def _range(before: int, least: int, added: int, weights: Iterable[ir.TensorProtocol]) -> Range:

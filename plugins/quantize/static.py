@@ -25,8 +25,9 @@ from .calibration import Calibrator, Plan
 from .expectation import Switch, reduce_range, static_speed
 from .finish import list_changes, unchanged, write_checked
 from .graph import count_operators, half_precision, operators_by_name, quantized_already
+from .initializers import own_constants
 from .notes import data_notes, skipped_note, static_advice, upgrade_note
-from .prepare import PER_AXIS_OPSET, SIXTEEN_BIT_OPSET, open_named, own_constants, save_prepared
+from .prepare import PER_AXIS_OPSET, SIXTEEN_BIT_OPSET, open_named, save_prepared
 from .qdq import Types, insert_qdq, observed_tensors, without_unusable
 from .quiet import scratch_folder
 from .refusal import refusal
@@ -99,7 +100,7 @@ class StaticQuantization(Pass):
             summary=count_operators(selection.nodes),
             nodes=selection.names,
             speed=static_speed(device) if device else None,
-            size=int8_size(model, selection, per_channel=params.per_channel, nodes_each=6),
+            size=int8_size(model, selection, per_channel=params.per_channel, nodes_each=9),
             warnings=static_advice(model, selection, params.operators, params.activation_type),
         )
 
@@ -133,7 +134,7 @@ class StaticQuantization(Pass):
             selection = without_unusable(selection, ranges)
             context.reporter.check()
             proto = insert_qdq(prepared, selection, ranges, _types(params, reduced))
-            result = write_checked(proto, context.workdir, scratch)
+            result = write_checked(proto, context.workdir, typed=model.meta["typed"])
         kinds = f"weights {params.weight_type}{' in 7 bits' if reduced else ''}, activations {params.activation_type}"
         return PassResult(
             artifact=result,

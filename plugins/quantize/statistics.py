@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Method = Literal["minmax", "percentile", "entropy"]
 BINS = 2048
+#: the entropy method clips at most this per cent of the values: its divergence misjudges values that pile up
+#: at few places, such as the background of an image, and would clip what the picture shows
+MOST_CLIPPED = 0.1
 
 
 @dataclass
@@ -73,5 +76,7 @@ class Histogram:
         if self.method == "percentile":
             return percentile_range(self.counts, low, high, percentile)
         one_sided = low >= 0 or high <= 0
-        threshold = entropy_threshold(self.counts, max(abs(low), abs(high)), 256 if one_sided else 128)
+        largest = max(abs(low), abs(high))
+        kept = percentile_range(self.counts, 0.0, largest, 100.0 - 2 * MOST_CLIPPED)[1]
+        threshold = max(kept, entropy_threshold(self.counts, largest, 256 if one_sided else 128))
         return max(low, -threshold), min(high, threshold)

@@ -46,7 +46,8 @@ def entropy_threshold(counts: NDArray[Any], highest: float, levels: int, step: i
 
     For each candidate, values beyond it are clipped into the last bin (the reference distribution);
     the bins below are merged into `levels` levels and spread again over the bins that were not empty
-    (the quantized one).
+    (the quantized one). The first bin is given the count of the second, as NVIDIA's calibrators do:
+    the zeros that a Relu makes are exact at any scale and would outweigh everything else.
 
     Parameters
     ----------
@@ -67,7 +68,10 @@ def entropy_threshold(counts: NDArray[Any], highest: float, levels: int, step: i
     import numpy as np
 
     bins = len(counts)
-    if not counts.any() or bins <= levels:
+    if bins <= levels:
+        return highest
+    counts = np.concatenate([counts[1:2], counts[1:]])
+    if not counts.any():
         return highest
     candidates = [*range(levels, bins, step), bins]
     divergences = [_divergence(counts, size, levels) for size in candidates]

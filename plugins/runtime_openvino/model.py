@@ -52,11 +52,17 @@ class OpenVinoModel(LoadedModel):
         self._waits = self._dynamic and (device.kind == "npu" or any(info.shape is None for info in self.inputs))
         self._fixed: dict[Shapes, Any] = {}
         self._compiler: Compiler | None = compiler
+        #: the compiled model that `run` used last, and its request
+        self._running: tuple[Any, Any] | None = None
         self._general: Any = None if self._waits else self._judged(compiler.compile())
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run one inference; see the contract."""
-        request, _ = self._request(feeds, always_fixed=False)
+        compiled = self._compiled(self._shapes(feeds), always_fixed=False)
+        if self._running is None or self._running[0] is not compiled:
+            self._running = (compiled, compiled.create_infer_request())
+        request = self._running[1]
+        _kept = self._feed(request, feeds)
         self._execute(request)
         return {info.name: as_array(info, request.get_output_tensor(i)) for i, info in enumerate(self.outputs)}
 
@@ -65,7 +71,9 @@ class OpenVinoModel(LoadedModel):
 
         A dynamic model is compiled for the shapes of `feeds`, here and not in the callable.
         """
-        request, kept = self._request(feeds, always_fixed=True)
+        compiled = self._compiled(self._shapes(feeds), always_fixed=True)
+        request = compiled.create_infer_request()
+        kept = self._feed(request, feeds)
         infer, device = request.infer, self._device.id
 
         # Synchronous, in this thread: handing over to another (start_async, wait) costs some 20 us.
@@ -81,12 +89,13 @@ class OpenVinoModel(LoadedModel):
         """Count in a model compiled apart with counters on; times are means over `runs` after a first run."""
         compiler, shapes = self._open(), self._shapes(feeds)
         compiled = first_working(compiler, shapes, counters=True)
-        request, _kept = self._prepared(compiled, feeds)
+        request = compiled.create_infer_request()
+        _kept = self._feed(request, feeds)
         return profile_model(compiled, request, lambda: self._execute(request), self._artifact, self._device, runs)
 
     def close(self) -> None:
         """Free the compiled models; what `bind` gave keeps its own alive as long as it is held."""
-        self._compiler = self._general = None
+        self._compiler = self._general = self._running = None
         self._fixed.clear()
 
     def _open(self) -> Compiler:
@@ -98,16 +107,13 @@ class OpenVinoModel(LoadedModel):
         check_feeds(self.inputs, feeds)
         return tuple(tuple(feeds[info.name].shape) for info in self.inputs)
 
-    def _request(self, feeds: Mapping[str, NDArray[Any]], *, always_fixed: bool) -> tuple[Any, list[Any]]:
-        compiler, shapes = self._open(), self._shapes(feeds)
-        return self._prepared(self._compiled(compiler, shapes, always_fixed), feeds)
-
-    def _compiled(self, compiler: Compiler, shapes: Shapes, always_fixed: bool) -> Any:
+    def _compiled(self, shapes: Shapes, *, always_fixed: bool) -> Any:
+        compiler = self._open()
         if not self._dynamic:
             return self._general
         if shapes not in self._fixed and (always_fixed or self._waits or len(self._fixed) < _SHAPES_OF_RUN):
             # Freed first, so that the weights are not in memory twice.
-            self._general = None
+            self._general = self._running = None
             self._fixed[shapes] = self._judged(first_working(compiler, shapes))
         if shapes in self._fixed:
             return self._fixed[shapes]
@@ -123,18 +129,17 @@ class OpenVinoModel(LoadedModel):
             self.placement = {f"{RUNTIME}:{executed[0]}": sum(self.placement.values())}
         return compiled
 
-    def _prepared(self, compiled: Any, feeds: Mapping[str, NDArray[Any]]) -> tuple[Any, list[Any]]:
-        """Make a request with its inputs set, and give the arrays that must outlive it."""
+    def _feed(self, request: Any, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Set a request's inputs, and give the arrays that it reads, which must outlive its inferences."""
         import numpy as np
 
-        request = compiled.create_infer_request()
         arrays = [np.require(feeds[info.name], requirements=["C", "W"]) for info in self.inputs]
         try:
             for index, (info, array) in enumerate(zip(self.inputs, arrays, strict=True)):
                 request.set_input_tensor(index, as_tensor(self._ov, info, array))
         except Exception as error:
             raise run_error(error, self._device.id) from None
-        return request, arrays
+        return arrays
 
     def _execute(self, request: Any) -> None:
         try:

@@ -62,10 +62,10 @@ def open_artifact(path: Path | str) -> Artifact:
         When it is missing, a folder, empty, another kind of file, truncated, or its external data
         is missing, too short, or outside the model's folder.
     """
-    from studio.core.modelfile import read_proto
+    from studio.core.modelfile import read_light_proto
 
     path = Path(path)
-    return describe_artifact(path, read_proto(path))
+    return describe_artifact(path, read_light_proto(path))
 
 
 def describe_artifact(path: Path, proto: onnx.ModelProto) -> Artifact:

@@ -36,4 +36,6 @@ class Evaluation(Frozen):
     scores: tuple[float, ...]
     baseline_sha256: str = ""
     difference: Difference | None = None
+    #: what limits its worth, such as that it was stopped early
+    warnings: tuple[str, ...] = ()
     taken_at: str

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.core.artifact import Artifact, describe_artifact, iterate_tensors
-from studio.core.errors import ModelError, StoreError
+from studio.core.errors import BurnishError, Cancelled, ModelError, StoreError
+from studio.core.modelbytes import LARGE, light_proto, map_model, stream_model
 
 if TYPE_CHECKING:
     import onnx
@@ -42,8 +43,27 @@ def read_proto(path: Path) -> onnx.ModelProto:
     return proto
 
 
+def read_light_proto(path: Path) -> onnx.ModelProto:
+    """Parse a model file like `read_proto`, but leave the content of large weights out where possible.
+
+    Large initializers of the main graph then have no ``raw_data``; everything else is complete. It
+    takes little memory whatever the size of the model.
+
+    Raises
+    ------
+    ModelError
+        When it cannot be read, or is not an ONNX model.
+    """
+    _refuse_other_files(path)
+    try:
+        proto = light_proto(path)
+    except Exception:  # whatever is odd about the file, parsing it whole explains it
+        proto = None
+    return proto if proto is not None and proto.ir_version else read_proto(path)
+
+
 def read_model(artifact: Artifact) -> ir.Model:
-    """Open a model as onnx-ir; external weights are memory-mapped, not read.
+    """Open a model as onnx-ir; weights are memory-mapped, not read, those in the file itself too.
 
     Raises
     ------
@@ -52,10 +72,12 @@ def read_model(artifact: Artifact) -> ir.Model:
     """
     import onnx_ir as ir
 
-    proto = read_proto(artifact.path)
+    model = _mapped(artifact.path)
     try:
-        model = ir.from_proto(proto)
+        model = model or ir.from_proto(_dense(artifact.path, read_proto(artifact.path)))
         ir.external_data.set_base_dir(model.graph, artifact.path.parent)
+    except ModelError:
+        raise
     except Exception as error:
         raise ModelError(
             f"{artifact.path.name} has a graph that cannot be read: {_first_line(error)}.",
@@ -80,7 +102,6 @@ def write_model(model: ir.Model, path: Path) -> Artifact:
     StoreError
         When it cannot be written, such as on a full disk.
     """
-    import onnx
     import onnx_ir as ir
 
     try:
@@ -89,12 +110,14 @@ def write_model(model: ir.Model, path: Path) -> Artifact:
             ir.save(model, path, external_data=f"{path.name}.data")
         else:
             _internalize_weights(model)
-            ir.save(model, path)
+            stream_model(model, path)
     except OSError as error:
         raise StoreError(
             f"{path} cannot be written: {error.strerror or error}.", "Free some space or choose another folder."
         ) from None
-    return describe_artifact(path, onnx.load(str(path), load_external_data=False))
+    except Exception as error:
+        raise _first_cause(error) from error
+    return describe_artifact(path, read_light_proto(path))
 
 
 def write_proto(proto: onnx.ModelProto, path: Path) -> Artifact:
@@ -110,12 +133,31 @@ def write_proto(proto: onnx.ModelProto, path: Path) -> Artifact:
     # Not proto.ByteSize(): it serializes the whole model, which fails above 2 GiB.
     large = sum(tensor.ByteSize() for tensor in iterate_tensors(proto)) > EXTERNAL_THRESHOLD
     try:
+        # onnx appends to a data file that is there.
+        path.with_name(f"{path.name}.data").unlink(missing_ok=True)
         onnx.save(proto, str(path), save_as_external_data=large, location=f"{path.name}.data" if large else None)
     except OSError as error:
         raise StoreError(
             f"{path} cannot be written: {error.strerror or error}.", "Free some space or choose another folder."
         ) from None
-    return describe_artifact(path, onnx.load(str(path), load_external_data=False))
+    return describe_artifact(path, read_light_proto(path))
+
+
+def _dense(path: Path, proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Refuse what onnx-ir drops without a word: the model would lack those weights."""
+    if proto.graph.sparse_initializer:
+        raise ModelError(
+            f"{path.name} keeps weights as sparse tensors, which cannot be edited.", "Export it with dense weights."
+        )
+    return proto
+
+
+def _mapped(path: Path) -> ir.Model | None:
+    _refuse_other_files(path)
+    try:
+        return map_model(path)
+    except Exception:  # whatever is odd about the file, parsing it whole explains it
+        return None
 
 
 def _refuse_other_files(path: Path) -> None:
@@ -144,10 +186,11 @@ def _weight_bytes(model: ir.Model) -> int:
 
 
 def _internalize_weights(model: ir.Model) -> None:
-    """Bring mapped weights into the file: the artifact then stands alone."""
+    """Bring mapped weights into memory that are not streamed: the artifact then stands alone."""
     for graph in (model.graph, *model.graph.subgraphs()):
         for value in graph.initializers.values():
-            if value.const_value is not None:
+            streamed = graph is model.graph and value.const_value is not None and value.const_value.nbytes >= LARGE
+            if value.const_value is not None and not streamed:
                 value.const_value = _in_memory(value.const_value)
 
 
@@ -169,6 +212,16 @@ def _in_memory(tensor: ir.TensorProtocol) -> ir.TensorProtocol:
     import onnx_ir as ir
 
     return ir.Tensor(tensor.numpy(), name=tensor.name) if isinstance(tensor, ir.ExternalTensor) else tensor
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """Give what a tensor that is computed while it is written raised itself, which onnx-ir wraps."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, BurnishError | Cancelled | MemoryError):
+            return cause
+        cause = cause.__cause__
+    return error
 
 
 def _first_line(error: Exception) -> str:

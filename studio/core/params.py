@@ -173,7 +173,7 @@ def _strip_optional(annotation: Any) -> tuple[Any, bool]:
 def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...]]:
     if get_origin(annotation) is Literal:
         return "choice", tuple(str(arg) for arg in get_args(annotation))
-    if get_origin(annotation) in (tuple, list):
+    if get_origin(annotation) in (tuple, list) and set(get_args(annotation)) <= {str, ...}:
         return "list", ()
     kinds: dict[Any, Kind] = {bool: "bool", int: "int", float: "float", str: "text"}
     if annotation in kinds:

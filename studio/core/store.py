@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from studio.core.artifact import Artifact
-from studio.core.atomic import clean_temporaries, explained, remove, write_atomic
+from studio.core.atomic import TEMPORARY_PREFIX, clean_temporaries, explained, remove, sync_folder, write_atomic
 from studio.core.blobs import BlobStore
 from studio.core.document import BACKUP_FILE, PROJECT_FILE, Loaded, dump_project, load_project, old_versions
 from studio.core.errors import StoreError, UsageError
@@ -91,13 +91,13 @@ class ProjectStore:
             folder.mkdir(exist_ok=True)
         with FileLock(folder / LOCK_FILE) as lock:
             try:
-                with explained(folder):
-                    if not lock.acquire():
-                        raise StoreError(f"{folder} is being written by another process.", "Wait, or choose another.")
+                _acquire_new(folder, lock)
                 blobs = BlobStore(folder / BLOBS_FOLDER)
                 for artifact in (source, *others):
                     blobs.put(artifact)
                 write_atomic(folder / PROJECT_FILE, dump_project(project))
+                with explained(folder):
+                    sync_folder(folder.parent)
             except BaseException:
                 _undo_creation(folder, lock, existed)
                 raise
@@ -312,7 +312,12 @@ def _check_new(folder: Path, project: Project, source: Artifact) -> None:
     check_project_name(folder.stem)
     if project.baseline.model != source.sha256:
         raise UsageError("The project's baseline is another model than its source.", "Open the source model again.")
-    if folder.exists() and not _is_unfinished(folder):
+    if folder.exists():
+        _check_unfinished(folder)
+
+
+def _check_unfinished(folder: Path) -> None:
+    if not _is_unfinished(folder):
         raise StoreError(f"{folder} is already there.", "Choose another name, or open it.")
 
 
@@ -320,18 +325,31 @@ def _is_unfinished(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     with explained(folder, "read"):
-        clean_temporaries(folder)
-        return {path.name for path in folder.iterdir()} <= _UNFINISHED
+        names = {path.name for path in folder.iterdir() if not path.name.startswith(TEMPORARY_PREFIX)}
+    return names <= _UNFINISHED
+
+
+def _acquire_new(folder: Path, lock: FileLock) -> None:
+    with explained(folder):
+        held = lock.acquire()
+    if not held:
+        raise StoreError(f"{folder} is being written by another process.", "Wait, or choose another.")
+    # Another process may have finished it between the first look and the lock.
+    try:
+        _check_unfinished(folder)
+    except StoreError:
+        lock.release()
+        raise
 
 
 def _undo_creation(folder: Path, lock: FileLock, existed: bool) -> None:
     """Take back what a failed creation made, but never what another process is making."""
-    if not lock.held:
-        return
-    lock.release()
     with suppress(OSError):
-        for name in _UNFINISHED:
-            remove(folder / name)
+        if lock.held:
+            for name in (PROJECT_FILE, BLOBS_FOLDER):
+                remove(folder / name)
+            lock.release()
+            remove(lock.path)
         if not existed:
             folder.rmdir()
 

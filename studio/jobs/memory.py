@@ -82,7 +82,7 @@ def admit(need: int, running: Sequence[Claim], idle: int, memory: Memory) -> Adm
 
 def _group_limits(root: Path) -> Iterator[tuple[int, int]]:
     """Yield limit and use, in bytes, of every control group that this process is in."""
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         for line in (root / "proc/self/cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             if controllers == "":

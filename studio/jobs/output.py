@@ -6,6 +6,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import IO
 
 #: in front of a job's id on a line of its own: all that the job printed stands before it
@@ -30,6 +31,7 @@ class OutputReader:
         self._pipe = pipe
         self._tell = tell
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._count = 0
         self._ends: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._read, name="worker output", daemon=True)
 
@@ -37,14 +39,16 @@ class OutputReader:
         """Begin to read."""
         self._thread.start()
 
-    def settle(self, job: str, timeout: float) -> None:
-        """Wait until all that the job printed was told, `timeout` seconds at most."""
-        try:
-            while self._ends.get(timeout=timeout) != job:
-                pass
-        except queue.Empty:
-            # The task closed or redirected fd 2: what it printed may come late, its end must not.
-            return
+    def settle(self, job: str, patience: float) -> None:
+        """Wait until all that the job printed was told; no longer than `patience` seconds without a line."""
+        seen = -1
+        while seen != self._count:
+            seen = self._count
+            # The mark may be lost (somebody made the pipe non-blocking, and it was full): the job must end anyway.
+            with suppress(queue.Empty):
+                while self._ends.get(timeout=patience) != job:
+                    pass
+                return
 
     def tail(self) -> str:
         """Return the last lines, up to 60."""
@@ -57,6 +61,7 @@ class OutputReader:
     def _read(self) -> None:
         with self._pipe as pipe:
             while line := pipe.readline(_LONGEST_LINE):
+                self._count += 1
                 text, mark, job = line.decode("utf-8", "replace").rstrip("\r\n").partition(END_OF_OUTPUT)
                 # Of a progress bar that redraws itself, the last picture.
                 text = text.rpartition("\r")[2]

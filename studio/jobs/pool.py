@@ -105,7 +105,7 @@ class JobPool:
         JobError
             The pool is closed, or the payload is not JSON.
         """
-        step = step or task.rpartition(":")[2]
+        step = step or task.rpartition(":")[2] or "the job"
         name = f"job-{next(self._numbers)}"
         try:
             command = encode(Run(name, task, payload, step))

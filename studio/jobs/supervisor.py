@@ -252,9 +252,10 @@ class Supervisor:
     def _hire(self) -> None:
         try:
             worker = WorkerProcess(self)
-        except OSError as error:
+        except Exception as error:  # mostly OSError; whatever it is, the job that waits must learn of it
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             with self._changed:
-                self._not_started(failures.of_start(error.strerror or str(error), ""), None)
+                self._not_started(failures.of_start(reason, ""), None)
             return
         with self._changed:
             self._roster.seats.append(Seat(worker))

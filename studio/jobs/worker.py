@@ -33,22 +33,27 @@ Task = Callable[[dict[str, Any], WorkerReporter], dict[str, Any]]
 
 def main() -> int:
     """Serve until the pipe closes; the entry point of ``burnish worker``."""
-    commands, events = claim_pipe()
+    commands, events, output = claim_descriptors()
     heritage = launch.take_heritage(os.environ)
     if heritage.lifeline >= 0:
         lifeline.hold(heritage.lifeline, heritage.parent)
     heritage.adopt()
     _tame_output()
-    Worker(commands, events).serve()
+    Worker(commands, events, output).serve()
     return 0
 
 
-def claim_pipe() -> tuple[BinaryIO, BinaryIO]:
+def claim_descriptors() -> tuple[BinaryIO, BinaryIO, int]:
     """Take descriptors 0 and 1 for the protocol, and give everyone else the null device and fd 2 in their place.
 
     Native libraries print to fd 1 whenever they like; what they print goes where errors go.
+
+    Returns
+    -------
+    tuple
+        Where commands come from, where events go to, and a second descriptor of the output.
     """
-    commands, events = os.dup(0), os.dup(1)
+    commands, events, output = os.dup(0), os.dup(1), os.dup(2)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
@@ -56,7 +61,7 @@ def claim_pipe() -> tuple[BinaryIO, BinaryIO]:
     if sys.platform == "win32":
         msvcrt.setmode(commands, os.O_BINARY)
         msvcrt.setmode(events, os.O_BINARY)
-    return os.fdopen(commands, "rb"), os.fdopen(events, "wb")
+    return os.fdopen(commands, "rb"), os.fdopen(events, "wb"), output
 
 
 def _tame_output() -> None:
@@ -89,11 +94,14 @@ class Worker:
     ----------
     commands, events
         The two directions of the pipe, binary.
+    output
+        A descriptor of what 1 and 2 are, and are made again after each job.
     """
 
-    def __init__(self, commands: BinaryIO, events: BinaryIO) -> None:
+    def __init__(self, commands: BinaryIO, events: BinaryIO, output: int) -> None:
         self._commands = commands
         self._events = events
+        self._output = output
         self._write_lock = threading.Lock()
         self._runs: queue.SimpleQueue[Run] = queue.SimpleQueue()
         self._cancels: dict[str, threading.Event] = {}
@@ -163,8 +171,11 @@ class Worker:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError, AttributeError):
                 stream.flush()
+        # A task that closed or redirected them must not do that for the next job.
+        os.dup2(self._output, 1)
+        os.dup2(self._output, 2)
         with suppress(OSError):
-            os.write(2, f"{END_OF_OUTPUT}{job}\n".encode())
+            os.write(self._output, f"\n{END_OF_OUTPUT}{job}\n".encode())
 
 
 def find_task(name: str) -> Task:
@@ -181,6 +192,8 @@ def find_task(name: str) -> Task:
         There is no such module or function. An error inside the module is raised as it is.
     """
     module_name, _, attribute = name.partition(":")
+    if not module_name or not attribute:
+        raise JobError(f"There is no task {name!r}: it is not of the form 'package.module:function'.")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

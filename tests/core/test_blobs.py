@@ -195,7 +195,7 @@ def test_an_unknown_model(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is not in"):
         store.get("0" * 64)
     assert not store.has("0" * 64)
-    assert store.digests() == store.verify() == ()
+    assert not (store.digests() or store.verify())
     assert store.discard("0" * 64) == 0
 
 

@@ -104,11 +104,11 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pyte
     before = log.path.read_bytes()
     real, calls = os.write, iter(range(1000))
 
-    def full(*_: Any) -> None:
+    def full(*_: Any) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def half(descriptor: int, data: bytes) -> int:
-        return real(descriptor, data[:5]) if next(calls) == 0 else full()  # type: ignore[return-value]
+        return real(descriptor, data[:5]) if next(calls) == 0 else full()
 
     with monkeypatch.context() as patch:
         patch.setattr(os, step, half if step == "write" else full)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import queue
 from typing import Any
 
 import pytest
 
 from studio.core import errors
+from studio.jobs.job import Job
 from studio.jobs.pool import JobPool
 from studio.jobs.protocol import ErrorInfo, Finished, Log, Progress, Samples, Started
 from tests.jobs.conftest import MakePool
@@ -194,15 +196,19 @@ def test_a_callback_that_raises_harms_nothing(pool: JobPool, caplog: pytest.LogC
 
 def test_a_callback_may_read_its_result_but_not_wait(pool: JobPool) -> None:
     seen: list[object] = []
-    jobs = [pool.submit(f"{TASKS}:echo", {"a": 1}, on_event=lambda event: seen.append(attempt()))]
+    jobs: queue.Queue[Job] = queue.Queue()
 
-    def attempt() -> object:
+    def attempt(event: object) -> None:
+        job = jobs.get(timeout=PATIENCE)
+        jobs.put(job)
         try:
-            return jobs[0].result()
+            seen.append(job.result())
         except errors.JobError as error:
-            return error.message
+            seen.append(error.message)
 
-    jobs[0].wait(PATIENCE)
+    job = pool.submit(f"{TASKS}:echo", {"a": 1}, on_event=attempt)
+    jobs.put(job)
+    job.wait(PATIENCE)
     assert seen == ["A callback cannot wait for a job.", {"a": 1}]
 
 

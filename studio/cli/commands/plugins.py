@@ -40,7 +40,7 @@ def _load_all(registry: Registry) -> None:
 
 
 def _row(row: PluginRow) -> PluginRowDocument:
-    offers = {}
+    offers: dict[str, tuple[str, ...]] = {}
     if row.manifest is not None:
         offers = {
             section: tuple(item.id for item in row.manifest.section(section))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from studio.benchmark import BenchOptions
 from studio.cli.app import App
@@ -56,15 +57,16 @@ def command(app: App, headless: bool, output: Path, seconds: float, device: str)
     found = session.evaluate(names, ("top1",), device=place.spec, watch=app.watcher())
     evaluations = tuple(evaluation_row(item) for item in found)
     document = _write(app, session, folder, steps, bench, evaluations, place.spec)
-    app.show(
-        document,
-        lambda console: (
-            print_bench(console, bench),
-            print_evaluations(console, evaluations),
-            console.print("\n".join(f"{name}: {path}" for name, path in document.results.items()), markup=False),
-        ),
-    )
+    app.show(document, lambda console: _print(console, document))
     return 0
+
+
+def _print(console: Console, document: SampleDocument) -> None:
+    print_bench(console, document.bench)
+    print_evaluations(console, document.evaluations)
+    console.print(f"chosen: {document.best}", markup=False)
+    for name, path in document.results.items():
+        console.print(f"{name}: {path}", markup=False)
 
 
 def _folder(output: Path) -> Path:

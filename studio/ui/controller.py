@@ -1,0 +1,179 @@
+"""What every view talks to: the session, signals of what changed, and the current selection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from studio.benchmark import BenchOptions
+from studio.core.errors import BurnishError
+from studio.core.project import BASELINE
+from studio.core.recipe import Recipe
+from studio.jobs.protocol import Finished, JobEvent, Log, Progress, Samples, Started
+from studio.session import Session, Topic
+from studio.ui.background import Background
+from studio.ui.theme import Tokens
+
+
+class Controller(QObject):
+    """The session as Qt sees it. All signals are emitted on the GUI thread; no method blocks.
+
+    Signals
+    -------
+    changed(str)
+        A `studio.session.Topic`.
+    selected(str)
+        Id of the variant that is shown.
+    failed(object)
+        A `BurnishError` to show in the message bar.
+    notice(str)
+        Something that was done, in one sentence.
+    job_event(object)
+        Any `JobEvent` but samples.
+    samples(str, list, dict)
+        Series (`Subject.key`), nanoseconds, and info (``phase`` is ``"warmup"`` or ``"steady"``).
+    busy(str, bool)
+        Whether ``"open"``, ``"apply"``, ``"measure"``, ``"evaluate"`` or ``"export"`` is under way.
+    themed(object)
+        The `Tokens` of the theme that was put on.
+    """
+
+    changed = Signal(str)
+    selected = Signal(str)
+    failed = Signal(object)
+    notice = Signal(str)
+    job_event = Signal(object)
+    samples = Signal(str, list, dict)
+    busy = Signal(str, bool)
+    themed = Signal(object)
+
+    def __init__(self, session: Session, tokens: Tokens, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.tokens = tokens
+        self.background = Background(self)
+        self.variant = BASELINE
+        self.device = ""
+        session.listen(lambda topic: self.background.post(lambda: self._on_change(topic)))
+
+    # selection
+
+    def select(self, variant: str) -> None:
+        """Show another variant."""
+        if variant != self.variant:
+            self.variant = variant
+            self.selected.emit(variant)
+
+    def choose_device(self, spec: str) -> None:
+        """Work on another device from now on, and survey for it."""
+        if spec != self.device:
+            self.device = spec
+            self.changed.emit("devices")
+            self.survey()
+
+    def set_tokens(self, tokens: Tokens) -> None:
+        """Tell every view of another theme."""
+        self.tokens = tokens
+        self.themed.emit(tokens)
+
+    # work
+
+    def open_path(self, path: Path) -> None:
+        """Open a model file or a project folder."""
+        opener = self.session.open_project if path.is_dir() else self.session.open_model
+        self.start("open", lambda: opener(path, watch=self.watch), lambda _: self._opened())
+
+    def open_with(self, opener: Callable[[], Any]) -> None:
+        """Open by a call of one's own, such as `open_sample`."""
+        self.start("open", opener, lambda _: self._opened())
+
+    def detect(self) -> None:
+        """Detect devices."""
+        self.background.run(lambda: self.session.detect(watch=self.watch), self._detected, self.failed.emit)
+
+    def survey(self) -> None:
+        """Survey every pass for the shown variant and device."""
+        if self.session.is_open:
+            variant, device = self.variant, self.device
+            self.background.run(lambda: self.session.survey(variant, device, watch=self.watch), failed=self.failed.emit)
+
+    def apply(self, recipe: Recipe, name: str = "", then: Callable[[Any], None] | None = None) -> None:
+        """Apply a recipe to the shown variant, and show what it made."""
+        parent, device = self.variant, self.device
+
+        def work() -> Any:
+            return self.session.apply(recipe, parent=parent, name=name, device=device, watch=self.watch)
+
+        def done(applied: Any) -> None:
+            self.select(applied.variant.id)
+            if then is not None:
+                then(applied)
+
+        self.start("apply", work, done)
+
+    def measure(self, variants: list[str], options: BenchOptions, devices: list[str] | None = None) -> None:
+        """Measure variants live."""
+        places = devices or ([self.device] if self.device else [])
+        self.start("measure", lambda: self.session.measure(variants, options, places, watch=self.watch))
+
+    def evaluate(self, variants: list[str], metrics: tuple[str, ...] = (), data: Path | None = None) -> None:
+        """Evaluate variants; the first is the baseline."""
+        device = self.device
+        self.start("evaluate", lambda: self.session.evaluate(variants, metrics, data, device, watch=self.watch))
+
+    def export(self, variant: str, exporter: str, target: Path, done: Callable[[Any], None]) -> None:
+        """Export a variant."""
+        device = self.device
+        self.start(
+            "export", lambda: self.session.export(variant, exporter, target, device=device, watch=self.watch), done
+        )
+
+    def stop(self) -> None:
+        """Cancel every job."""
+        for job in self.session.work.pool.jobs:
+            job.cancel()
+
+    def start(self, kind: str, work: Callable[[], Any], done: Callable[[Any], None] | None = None) -> None:
+        """Run a blocking session call in turn with the others of its kind; `busy` frames it."""
+        self.busy.emit(kind, True)
+
+        def finish(result: Any) -> None:
+            self.busy.emit(kind, False)
+            if done is not None:
+                done(result)
+
+        def fail(error: BurnishError) -> None:
+            self.busy.emit(kind, False)
+            self.failed.emit(error)
+
+        self.background.serial(work, finish, fail, lambda: self.busy.emit(kind, False))
+
+    def watch(self, event: JobEvent) -> None:
+        """Take a job event on the pool's thread and hand it to the GUI thread."""
+        if isinstance(event, Samples):
+            self.background.post(lambda: self.samples.emit(event.series, event.values, event.info))
+        elif isinstance(event, Started | Progress | Log | Finished):
+            self.background.post(lambda: self.job_event.emit(event))
+
+    def close(self) -> None:
+        """Deliver nothing more."""
+        self.background.close()
+
+    def _on_change(self, topic: Topic) -> None:
+        if topic in ("project", "variants") and self.session.is_open:
+            known = {variant.id for variant in self.session.project.variants}
+            if self.variant not in known:
+                self.select(BASELINE)
+        self.changed.emit(topic)
+
+    def _opened(self) -> None:
+        self.variant = BASELINE
+        self.selected.emit(BASELINE)
+        self.survey()
+
+    def _detected(self, found: Any) -> None:
+        if not self.device and found.devices:
+            self.choose_device(found.devices[0].spec)
