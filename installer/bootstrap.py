@@ -106,7 +106,8 @@ def from_wheel(folder: Path, wheel: Path) -> None:
     step = Step("environment .venv")
     status, output = follow(step, [sys.executable, "-m", "venv", "--without-pip", folder])
     if status == 0:
-        command = [folder / "bin" / "python", wheel / "pip", "install", "--no-index", "--no-deps", wheel]
+        install = ("install", "--no-index", "--no-deps")
+        command: list[str | Path] = [folder / "bin" / "python", wheel / "pip", *install, wheel]
         env = {**os.environ, "PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         status, output = follow(step, command, env=env)
     step.end("ok" if status == 0 else "FAILED")

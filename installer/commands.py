@@ -135,7 +135,7 @@ def lock(arguments: Sequence[str]) -> int:
     options += ["--no-emit-index-url", "--no-emit-find-links"]
     options += ["--custom-compile-command", "python3 installer/dev.py lock", *arguments]
     target = environment.LOCK.relative_to(environment.ROOT)
-    command = [environment.program("uv"), "pip", "compile", *options, "pyproject.toml", "-o", target]
+    command: list[str | Path] = [environment.program("uv"), "pip", "compile", *options, "pyproject.toml", "-o", target]
     status, output = follow(step, command, cwd=environment.ROOT)
     step.end("ok" if status == 0 else "FAILED")
     if status != 0:

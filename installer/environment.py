@@ -131,11 +131,7 @@ def clear(*, unfinished: bool) -> None:
     children = list(VENV.iterdir())
     if not children:
         return
-    say(
-        "the .venv here was not finished: making it anew"
-        if unfinished
-        else "another Python or folder: making .venv anew"
-    )
+    say("the .venv here was never finished: making it anew" if unfinished else "another Python or folder: new .venv")
     for child in children:
         try:
             shutil.rmtree(child) if child.is_dir() and not child.is_symlink() else child.unlink()

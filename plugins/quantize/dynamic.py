@@ -111,7 +111,9 @@ class DynamicQuantization(Pass):
             own_constants(model.graph, selection)
             split = split_gemms(model.graph, selection)
             names = {name: split.get(name, name) for name in selection.names}
+            typed = model.meta["typed"]
             prepared = save_prepared(model, scratch, DYNAMIC_OPSET)
+            del model, selection
             context.reporter.progress(1, 3, "quantizing weights")
             context.reporter.check()
             proto = use_integer_operators(
@@ -123,7 +125,7 @@ class DynamicQuantization(Pass):
             )
             context.reporter.progress(2, 3, "checking the result")
             context.reporter.check()
-            result = write_checked(proto, context.workdir, typed=model.meta["typed"])
+            result = write_checked(proto, context.workdir, typed=typed)
         kinds = f"weights {params.weight_type}{' in 7 bits' if reduced else ''}, activations uint8 at run time"
         rewritten = {f"{new}{'' if name in gathers else '_quant'}": (name, kinds) for name, new in names.items()}
         return PassResult(

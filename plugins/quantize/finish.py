@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from studio.api import Artifact, BurnishError, NodeChange, PassError, PassResult
 
 if TYPE_CHECKING:
     import onnx
+    import onnx_ir as ir
 
 RESULT = "model.onnx"
 
@@ -79,13 +80,23 @@ def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-def finished(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Name and sort the nodes of a quantizer's result; the quantizers' own sorting overlooks subgraphs."""
+def finished(proto: onnx.ModelProto, tidy: Callable[[ir.Graph], None] | None = None) -> onnx.ModelProto:
+    """Name and sort the nodes of a library's result, whose own sorting overlooks subgraphs.
+
+    Parameters
+    ----------
+    proto
+        The result.
+    tidy
+        What else to do to its graph before it is sorted.
+    """
     import onnx_ir as ir
 
     _drop_marks(proto)
     name_all(proto.graph)
     model = ir.from_proto(proto)
+    if tidy is not None:
+        tidy(model.graph)
     model.graph.sort()
     result: onnx.ModelProto = ir.to_proto(model)
     return result

@@ -84,14 +84,16 @@ class Float16(Pass):
         left = [name for name in before if name not in chosen]
         warnings = (*losses(float_weights(model, nodes)), *_advice(model, params, context.device))
         with scratch_folder(context.workdir) as scratch:
+            typed = model.meta["typed"]
             prepared = save_prepared(model, scratch, 0)
+            del model, nodes
             context.reporter.progress(1, 3, "converting to float16")
             context.reporter.check()
             proto = convert(prepared, params.block, left, keep_io_types=params.keep_io_types)
             context.reporter.progress(2, 3, "checking the result")
             context.reporter.check()
-            result = write_checked(proto, context.workdir, typed=model.meta["typed"])
-        changes = list_changes(before, proto.graph, {name: (name, "float16") for name in nodes.values()})
+            result = write_checked(proto, context.workdir, typed=typed)
+        changes = list_changes(before, proto.graph, {name: (name, "float16") for name in chosen})
         retyped = {"rewritten": "retyped"}
         return PassResult(
             artifact=result,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from studio.api import PassError
 
 from .casts import drop_round_trips
-from .finish import first_line, name_all
+from .finish import finished, first_line
 from .graph import constant, float_constant
+from .prepare import load_prepared
 from .quiet import quiet
 
 if TYPE_CHECKING:
@@ -128,26 +129,18 @@ def convert(prepared: Path, block: Sequence[str], left: list[str], *, keep_io_ty
     PassError
         When the converter cannot do it.
     """
-    import onnx
-    import onnx_ir as ir
-
     try:
         with quiet(prepared.parent):
             from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
             proto = convert_float_to_float16(
-                _without_weight_types(onnx.load(str(prepared))),
+                _without_weight_types(load_prepared(prepared)),
                 keep_io_types=keep_io_types,
                 disable_shape_infer=True,
                 op_block_list=[*DEFAULT_OP_BLOCK_LIST, *KEPT, *block],
                 node_block_list=left,
             )
-        name_all(proto.graph)
-        model = ir.from_proto(proto)
-        drop_round_trips(model.graph)
-        model.graph.sort()
-        converted: onnx.ModelProto = ir.to_proto(model)
-        return converted
+        return finished(proto, drop_round_trips)
     except Exception as error:
         raise PassError(
             f"The model cannot be converted to float16: {first_line(error)}.",

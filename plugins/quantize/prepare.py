@@ -49,6 +49,8 @@ def open_named(artifact: Artifact) -> ir.Model:
 def save_prepared(model: ir.Model, folder: Path, opset: int) -> Path:
     """Write the prepared model, weights beside it, in at least the given opset.
 
+    The caller drops its model then: the quantizers read the weights anew from the file.
+
     Raises
     ------
     PassError
@@ -84,9 +86,12 @@ def _upgraded(model: ir.Model, current: int, opset: int) -> ir.Model:
 
 def load_prepared(path: Path) -> onnx.ModelProto:
     """Read the prepared model with its weights, marked so that ONNX Runtime infers nothing again."""
+    import gc
+
     import onnx
     from onnxruntime.quantization.quant_utils import add_infer_metadata
 
+    gc.collect()  # nodes and values refer to each other: the dropped model goes only now
     proto = onnx.load(str(path))
     add_infer_metadata(proto)
     return proto

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +42,28 @@ def observed_tensors(selection: Selection) -> list[str]:
     return list(found)
 
 
-def without_unusable(selection: Selection, ranges: Ranges) -> Selection:
+@dataclass(frozen=True)
+class Target:
+    """A node to quantize, free of the model it came from, so that the model's memory can be given back."""
+
+    name: str
+    operator: str
+    tensors: frozenset[str]
+
+
+def targets(selection: Selection) -> tuple[Target, ...]:
+    """Describe the selected nodes and the tensors that they touch."""
+    return tuple(
+        Target(
+            name,
+            node.op_type,
+            frozenset(str(value.name) for value in (*node.inputs, *node.outputs) if value is not None),
+        )
+        for node, name in selection.nodes.items()
+    )
+
+
+def without_unusable(chosen: tuple[Target, ...], ranges: Ranges) -> tuple[Target, ...]:
     """Leave out the nodes that touch a tensor with infinite or undefined values.
 
     Raises
@@ -50,28 +71,23 @@ def without_unusable(selection: Selection, ranges: Ranges) -> Selection:
     DataError
         When no node is left.
     """
-    bad = set(ranges.unusable)
-    kept = {
-        node: name
-        for node, name in selection.nodes.items()
-        if not bad & {value.name for value in (*node.inputs, *node.outputs) if value is not None}
-    }
-    if not any(node.op_type not in ACTIVATIONS for node in kept):
+    kept = tuple(target for target in chosen if not target.tensors.intersection(ranges.unusable))
+    if not any(target.operator not in ACTIVATIONS for target in kept):
         raise DataError(
             f"The model computes NaN or infinity on the calibration data, first in {ranges.unusable[0]!r}.",
             "Check that the data is scaled as the model expects.",
         )
-    return replace(selection, nodes=kept)
+    return kept
 
 
-def insert_qdq(prepared: Path, selection: Selection, ranges: Ranges, types: Types) -> onnx.ModelProto:
+def insert_qdq(prepared: Path, chosen: tuple[Target, ...], ranges: Ranges, types: Types) -> onnx.ModelProto:
     """Quantize the selected nodes.
 
     Parameters
     ----------
     prepared
         The model as `save_prepared` wrote it.
-    selection
+    chosen
         Nodes of that model.
     ranges
         The range of every activation that they read or make.
@@ -96,9 +112,9 @@ def insert_qdq(prepared: Path, selection: Selection, ranges: Ranges, types: Type
             kinds[types.weight],
             kinds[types.activation],
             TensorsData(CalibrationMethod.MinMax, data),
-            list(selection.names),
+            [target.name for target in chosen],
             [],
-            sorted({node.op_type for node in selection.nodes}),
+            sorted({target.operator for target in chosen}),
             {"ActivationSymmetric": types.symmetric_activations, "WeightSymmetric": types.symmetric_weights},
         )
         quantizer.quantize_model()

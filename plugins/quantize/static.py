@@ -28,7 +28,7 @@ from .graph import count_operators, half_precision, operators_by_name, quantized
 from .initializers import own_constants
 from .notes import data_notes, skipped_note, static_advice, upgrade_note
 from .prepare import PER_AXIS_OPSET, SIXTEEN_BIT_OPSET, open_named, save_prepared
-from .qdq import Types, insert_qdq, observed_tensors, without_unusable
+from .qdq import Types, insert_qdq, observed_tensors, targets, without_unusable
 from .quiet import scratch_folder
 from .refusal import refusal
 from .selection import ACTIVATIONS, GLUE, MOVERS, NOTHING, Selection, StaticRule, check_operators, select
@@ -95,11 +95,12 @@ class StaticQuantization(Pass):
         why_not, selection = _judge(model, params, scope)
         if why_not:
             return Survey(applies=False, summary="nothing to quantize", why_not=f"Not applicable: {why_not}.")
+        convolutions = any(node.op_type.startswith("Conv") for node in selection.nodes)
         return Survey(
             applies=True,
             summary=count_operators(selection.nodes),
             nodes=selection.names,
-            speed=static_speed(device) if device else None,
+            speed=static_speed(device, convolutions) if device else None,
             size=int8_size(model, selection, per_channel=params.per_channel, nodes_each=9),
             warnings=static_advice(model, selection, params.operators, params.activation_type),
         )
@@ -126,19 +127,21 @@ class StaticQuantization(Pass):
         warnings += upgrade_note(model, opset)
         before = operators_by_name(model.graph)
         reduced = reduce_range(params.reduce_range, params.weight_type, context.device)
+        plan = Plan(params.method, params.percentile, params.samples)
         with scratch_folder(context.workdir) as scratch:
             own_constants(model.graph, selection)
+            chosen, observed, typed = targets(selection), observed_tensors(selection), model.meta["typed"]
             prepared = save_prepared(model, scratch, opset)
-            plan = Plan(params.method, params.percentile, params.samples)
-            ranges = Calibrator(prepared, observed_tensors(selection), data, context.reporter).run(plan)
-            selection = without_unusable(selection, ranges)
+            del model, selection
+            ranges = Calibrator(prepared, observed, data, context.reporter).run(plan)
+            chosen = without_unusable(chosen, ranges)
             context.reporter.check()
-            proto = insert_qdq(prepared, selection, ranges, _types(params, reduced))
-            result = write_checked(proto, context.workdir, typed=model.meta["typed"])
+            proto = insert_qdq(prepared, chosen, ranges, _types(params, reduced))
+            result = write_checked(proto, context.workdir, typed=typed)
         kinds = f"weights {params.weight_type}{' in 7 bits' if reduced else ''}, activations {params.activation_type}"
         return PassResult(
             artifact=result,
-            changes=list_changes(before, proto.graph, {name: (name, kinds) for name in selection.names}),
+            changes=list_changes(before, proto.graph, {target.name: (target.name, kinds) for target in chosen}),
             warnings=(*warnings, *data_notes(ranges, synthetic=data.synthetic)),
             notes={"calibration_samples": ranges.samples, "method": params.method, "reduce_range": reduced},
         )

@@ -26,6 +26,7 @@ COMMANDS = {
     "compare": "models side by side: latency, accuracy, size, memory",
     "export": "write a bundle that runs without Burnish",
     "plugins": "what is installed, and what cannot be used and why",
+    "open": "open the studio on a model or project",
     "sample": "the bundled sample: in the studio, or the whole loop headless",
 }
 

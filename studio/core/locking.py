@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -70,6 +71,9 @@ class FileLock:
     def release(self) -> None:
         """Give the lock back; safe to call twice."""
         if self._descriptor is not None:
+            # Closing alone is not enough: a program that is just being started shares the file until it runs.
+            with suppress(OSError):
+                _unlock(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -81,6 +85,11 @@ if sys.platform == "win32":
 
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 
+    def _unlock(descriptor: int) -> None:
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
 else:
 
     def _lock(descriptor: int) -> None:
@@ -88,3 +97,8 @@ else:
 
         # Not lockf: its locks vanish as soon as this process closes any other handle of the file.
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(descriptor: int) -> None:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_UN)

@@ -21,7 +21,7 @@ INTEL = """\
 processor\t: 0
 vendor_id\t: GenuineIntel
 model name\t: Intel(R) Xeon(R) Platinum 8488C
-flags\t\t: avx512_fp16 avx512_vnni sse4_2 avx f16c avx2 fma hypervisor avx512f avx_vnni avx512_bf16 amx_bf16 amx_tile amx_int8
+flags\t: hypervisor sse4_2 avx f16c avx2 fma avx512f avx_vnni avx512_bf16 avx512_fp16 avx512_vnni amx_bf16 amx_tile amx_int8  # noqa: E501
 
 processor\t: 1
 vendor_id\t: GenuineIntel

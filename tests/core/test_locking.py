@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,18 @@ from studio.core.locking import FileLock
 
 ROOT = Path(__file__).parents[2]
 HOLDER = """
+import subprocess
 import sys
 from pathlib import Path
 from studio.core.locking import FileLock
 lock = FileLock(Path(sys.argv[1]))
-print(lock.acquire(), flush=True)
+held = lock.acquire()
+if sys.argv[2]:
+    # It says that it runs, then waits for the end of the standard input that it shares.
+    code = "import sys; print('on', flush=True); sys.stdin.read()"
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, close_fds=False)
+    child.stdout.readline()
+print(held, flush=True)
 sys.stdin.read()
 """
 
@@ -38,33 +46,35 @@ def test_leaving_the_block_releases_it(tmp_path: Path) -> None:
         assert other.acquire()
 
 
-def test_a_killed_process_releases_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("with_child", [False, True])
+def test_a_killed_process_releases_it_though_a_program_it_started_lives(tmp_path: Path, with_child: bool) -> None:
     path = tmp_path / "lock"
-    child = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path)],
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path), "child" if with_child else ""],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    with child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "True\n"
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "True\n"
         with FileLock(path) as lock:
             assert not lock.acquire()
-        child.kill()
-        child.wait()
-    with FileLock(path) as lock:
-        assert lock.acquire()
+        holder.kill()
+        holder.wait()
+        with FileLock(path) as lock:
+            assert lock.acquire()
 
 
-def test_a_program_that_is_started_does_not_inherit_it(tmp_path: Path) -> None:
+def test_a_shared_descriptor_does_not_keep_it(tmp_path: Path) -> None:
     lock = FileLock(tmp_path / "lock")
     assert lock.acquire()
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False) as child:
-        lock.release()
-        assert FileLock(tmp_path / "lock").acquire()
-        child.communicate(b"\n")
+    assert lock._descriptor is not None
+    shared = os.dup(lock._descriptor)
+    lock.release()
+    with FileLock(tmp_path / "lock") as other:
+        assert other.acquire()
+    os.close(shared)
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from studio.core.dataset import Dataset
+from studio.core.errors import DataError
+from studio.core.evaluate import Candidate, evaluate
 from studio.core.frozen import Frozen
+from studio.core.metric import Metric
+from studio.core.registry import Registry
 from studio.core.report import Reporter
+from studio.core.runtime import RunOptions
 from studio.jobs.tasks.subject import Subject
+from studio.jobs.tasks.surroundings import data_for, find_place
+from studio.locations import load_registry
 
 
 class EvaluateModels(Frozen):
@@ -22,4 +31,31 @@ class EvaluateModels(Frozen):
 
 def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Evaluate an `EvaluateModels` payload; gives ``{"evaluations": [...]}``."""
-    raise NotImplementedError
+    wanted = EvaluateModels.model_validate(payload)
+    registry = load_registry()
+    dataset = data_for(registry, wanted.models[0].artifact, wanted.data, seed=wanted.seed)
+    metrics = _metrics(registry, wanted, dataset)
+    with ExitStack() as stack:
+        candidates = [_candidate(registry, subject, stack) for subject in wanted.models]
+        found = evaluate(candidates, dataset, metrics, reporter, batch=wanted.batch)
+    return {"evaluations": [item.model_dump(mode="json") for item in found]}
+
+
+def _candidate(registry: Registry, subject: Subject, stack: ExitStack) -> Candidate:
+    place = find_place(registry, subject.device.spec)
+    model = stack.enter_context(place.runtime.load(subject.artifact, place.device, RunOptions()))
+    return Candidate(model, subject.artifact.sha256, subject.name, place.spec)
+
+
+def _metrics(registry: Registry, wanted: EvaluateModels, dataset: Dataset) -> list[Metric]:
+    """Take the metrics asked for; else top1 with labels, and without labels what compares with a baseline."""
+    if wanted.metrics:
+        return [registry.get_metric(name) for name in wanted.metrics]
+    if dataset.labelled:
+        return [registry.get_metric("top1")]
+    if len(wanted.models) < 2:
+        raise DataError(
+            f"{dataset.name} has no labels, so a model alone cannot be evaluated on it.",
+            "Give data with labels, or a baseline to compare with.",
+        )
+    return [registry.get_metric(name) for name in ("cosine", "sqnr")]

@@ -13,7 +13,7 @@ from studio.core.errors import DataError
 from studio.core.modelfile import read_proto
 from studio.core.modelinfo import model_inputs
 from studio.core.registry import Registry
-from studio.core.synthetic import feeds_for, synthetic_dataset
+from studio.core.synthetic import synthetic_dataset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,5 +54,4 @@ def feed(
                 "Give more samples or a smaller --batch.",
             )
     first = next(iter(dataset.batches(batch, limit=batch)))
-    arrays = feeds_for(inputs, first)
-    return Feeds(arrays, batch, dataset.synthetic)
+    return Feeds(first.feeds, first.samples, dataset.synthetic)

@@ -126,7 +126,7 @@ def test_nodes_without_a_name_can_be_chosen(tmp_path: Path) -> None:
 def test_clip_that_moves_zero_is_not_merged(tmp_path: Path) -> None:
     network = residual_cnn()
     next(item for item in network.graph.initializer if item.name == "zero").CopyFrom(
-        numpy_helper.from_array(np.float32(1), "zero")
+        numpy_helper.from_array(np.array(1, np.float32), "zero")
     )
     source, result = apply(STATIC, network, tmp_path, data=Samples(images()))
     assert "Clip" in operators(result.artifact)
@@ -291,11 +291,13 @@ def test_calibration_data_is_required(tmp_path: Path) -> None:
 SAMPLES = Path(__file__).parents[3] / "assets" / "samples"
 
 
-def test_the_sample_keeps_its_accuracy(tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["minmax", "percentile", "entropy"])
+def test_the_sample_keeps_its_accuracy(method: str, tmp_path: Path) -> None:
     network = onnx.load(str(SAMPLES / "mnist-resnet.onnx"))
     evaluation = np.load(SAMPLES / "mnist-eval.npz")
     calibration = np.load(SAMPLES / "mnist-calibration.npz")
-    source, result = apply(STATIC, network, tmp_path, data=Samples({"image": calibration["image"]}))
+    data = Samples({"image": calibration["image"]})
+    source, result = apply(STATIC, network, tmp_path, data=data, params={"method": method})
     name = network.graph.input[0].name
     correct = [
         float(np.mean(run_onnxruntime(path, {name: evaluation["image"]})[0].argmax(1) == evaluation["labels"]))

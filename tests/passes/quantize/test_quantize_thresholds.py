@@ -24,6 +24,7 @@ def _histogram(method: Any, values: NDArray[Any], parts: int = 7) -> Histogram:
 
 def _migacz(counts: NDArray[Any], highest: float, levels: int, step: int) -> float:
     """The algorithm of the TensorRT slides, bin by bin."""
+    counts = np.concatenate([counts[1:2], counts[1:]])
     bins, best = len(counts), (np.inf, highest)
     for size in [*range(levels, bins, step), bins]:
         reference = [float(count) for count in counts[:size]]
@@ -74,7 +75,8 @@ def test_percentile_is_that_of_numpy_within_a_bin(percentile: float) -> None:
 
 def test_percentile_of_100_keeps_all() -> None:
     values = np.random.default_rng(1).normal(0, 1, 10_000)
-    assert _histogram("percentile", values).range(100) == (pytest.approx(values.min()), pytest.approx(values.max()))
+    low, high = _histogram("percentile", values).range(100)
+    assert [low, high] == pytest.approx([values.min(), values.max()])
 
 
 def test_constant_and_empty_tensors_have_a_range() -> None:
