@@ -178,7 +178,10 @@ class BlobStore:
         freed = folder_bytes(folder)
         # Renamed first: a crash, or a reader in another process, never meets half a model.
         with temporary_beside(self.root / sha256) as grave, explained(folder, "removed"):
-            folder.rename(grave)
+            try:
+                folder.rename(grave)
+            except FileNotFoundError:  # another process discarded it first
+                return 0
             remove(grave)
         return freed
 
