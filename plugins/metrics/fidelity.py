@@ -108,7 +108,7 @@ def _vectors(
         if name not in outputs or outputs[name].shape != reference[name].shape:
             found = f"shape {list(outputs[name].shape)}" if name in outputs else "no such output"
             raise DataError(
-                f"The output {name!r} has shape {list(reference[name].shape)} in the baseline, but the model has {found}.",  # noqa: E501
+                f"The output {name!r} has shape {list(reference[name].shape)} in the baseline; the model has {found}.",
                 "Compare models with the same outputs.",
             )
     got, wanted = (np.concatenate([_flat(arrays[name]) for name in names], axis=1) for arrays in (outputs, reference))
