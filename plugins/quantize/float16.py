@@ -47,6 +47,7 @@ class Float16(Pass):
     id: ClassVar[str] = "quantize.float16"
     title: ClassVar[str] = "Half precision (FP16)"
     family: ClassVar[Family] = "precision"
+    changes_interface: ClassVar[bool] = True
     summary: ClassVar[str] = "Store weights and compute in 16-bit floating point: half the size, little error."
     Params: ClassVar[type[Params]] = Float16Params
 

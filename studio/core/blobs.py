@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
@@ -29,6 +30,9 @@ from studio.core.frozen import Frozen
 
 MODEL_FILE = "model.onnx"
 INDEX_FILE = "artifact.json"
+
+#: How often `put` stores a model that other processes discard meanwhile.
+_ATTEMPTS = 10
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -80,20 +84,20 @@ class BlobStore:
             stored then, and the artifact stays where it is.
         """
         target = self._folder(artifact.sha256)
-        if not self.has(artifact.sha256):
-            _check_source(artifact)
-            with explained(target):
-                self.root.mkdir(parents=True, exist_ok=True)
-            with temporary_beside(self.root / artifact.sha256) as staging:
-                try:
-                    _fill(staging, artifact, move)
-                    self._install(staging, target)
-                except BaseException:
-                    _move_back(artifact, staging)
-                    raise
-        if move:
-            _remove_sources(artifact, target)
-        return self.get(artifact.sha256)
+        for _ in range(_ATTEMPTS):
+            if not self.has(artifact.sha256):
+                self._store(artifact, target, move)
+            with suppress(OSError):
+                # A model that is put again is in use again: see `last_use`.
+                os.utime(target)
+            try:
+                stored = self.get(artifact.sha256)
+            except _Gone:  # another process discarded it at this very moment
+                continue
+            if move:
+                _remove_sources(artifact, target)
+            return stored
+        raise _gone(artifact.sha256, self.root)
 
     def has(self, sha256: str) -> bool:
         """Say whether a model is there, with every file of the right size."""
@@ -122,18 +126,23 @@ class BlobStore:
         try:
             index = _Index.model_validate_json((folder / INDEX_FILE).read_bytes())
         except FileNotFoundError:
-            raise StoreError(
-                f"The model {sha256[:12]} is not in {self.root}.", "Run the step that made it again."
-            ) from None
+            raise _gone(sha256, self.root) from None
         except (OSError, ValidationError):
             raise _damaged(sha256, folder) from None
         artifact = Artifact(path=folder / MODEL_FILE, **index.model_dump())
         sizes = (index.model_bytes, *(file.bytes for file in index.external))
         if index.sha256 != sha256 or [_size(path) for path in artifact.files] != list(sizes):
-            raise _damaged(sha256, folder)
+            raise _damaged(sha256, folder) if folder.is_dir() else _gone(sha256, self.root)
         if verify and not _matches(artifact):
             raise _damaged(sha256, folder)
         return artifact
+
+    def last_use(self, sha256: str) -> int:
+        """Say when a model was put last, in nanoseconds since 1970; 0 when it is not there."""
+        try:
+            return self._folder(sha256).stat().st_mtime_ns
+        except OSError:
+            return 0
 
     def digests(self) -> tuple[str, ...]:
         """List the models that have a folder here, sorted."""
@@ -175,13 +184,13 @@ class BlobStore:
         folder = self._folder(sha256)
         if not folder.is_dir():
             return 0
-        freed = folder_bytes(folder)
         # Renamed first: a crash, or a reader in another process, never meets half a model.
         with temporary_beside(self.root / sha256) as grave, explained(folder, "removed"):
             try:
                 folder.rename(grave)
             except FileNotFoundError:  # another process discarded it first
                 return 0
+            freed = folder_bytes(grave)
             remove(grave)
         return freed
 
@@ -199,6 +208,18 @@ class BlobStore:
             if _SHA256.fullmatch(folder.name) and folder.is_dir():
                 yield folder
 
+    def _store(self, artifact: Artifact, target: Path, move: bool) -> None:
+        _check_source(artifact)
+        with explained(target):
+            self.root.mkdir(parents=True, exist_ok=True)
+        with temporary_beside(self.root / artifact.sha256) as staging:
+            try:
+                _fill(staging, artifact, move)
+                self._install(staging, target)
+            except BaseException:
+                _move_back(artifact, staging)
+                raise
+
     def _install(self, staging: Path, target: Path) -> None:
         for parent in (self.root / "sha256", target.parent):
             if not parent.is_dir():
@@ -209,9 +230,9 @@ class BlobStore:
         try:
             staging.rename(target)
         except OSError:
-            # Another process stored the same model just before.
-            if not self.has(target.name):
-                raise
+            # Another process stored the same model just before, and may have discarded it since.
+            if not target.is_dir():
+                staging.rename(target)
         sync_folder(target.parent)
 
 
@@ -312,6 +333,14 @@ def _check_source(artifact: Artifact) -> None:
 
 def _modified(artifact: Artifact) -> StoreError:
     return StoreError(f"{artifact.path} was modified or removed since it was opened.", "Open the model again.")
+
+
+class _Gone(StoreError):
+    """A model that is not there, or no longer."""
+
+
+def _gone(sha256: str, root: Path) -> _Gone:
+    return _Gone(f"The model {sha256[:12]} is not in {root}.", "Run the step that made it again.")
 
 
 def _damaged(sha256: str, folder: Path) -> StoreError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,9 @@ from studio.core.blobs import MODEL_FILE, BlobStore
 from studio.core.errors import StoreError
 from studio.core.frozen import Frozen, digest
 from studio.core.runner import StepRecord
+
+#: Seconds for which a result stays in the cache after its last use.
+GRACE = 3600.0
 
 #: Raised when a record's shape changes; records of other versions are misses.
 RECORD_SCHEMA = 1
@@ -100,7 +104,7 @@ class StepCache:
         entries = (_read(path) for path in self._records())
         return frozenset(entry.record.artifact.sha256 for entry in entries if entry is not None)
 
-    def prune(self, max_bytes: int, keep: Collection[str] = ()) -> int:
+    def prune(self, max_bytes: int, keep: Collection[str] = (), *, grace: float = GRACE) -> int:
         """Forget the results used longest ago until the models of the others take at most `max_bytes`.
 
         Parameters
@@ -109,6 +113,9 @@ class StepCache:
             Bytes of models to keep; a model that several records name counts once.
         keep
             sha256 of models that are used elsewhere: their files stay, and count nothing.
+        grace
+            Seconds for which a result stays after its last use, whatever the limit: another process
+            may be reading it.
 
         Returns
         -------
@@ -121,10 +128,12 @@ class StepCache:
             When a file cannot be removed.
         """
         kept, forgotten, room = set(keep), set[str](), max_bytes
+        young = time.time_ns() - int(grace * 1e9)
         for path in sorted(self._records(), key=_last_use, reverse=True):
             model = _model(path)
             size = self._cost(model, kept)
-            if size is not None and size <= room:
+            used = max(_last_use(path), self.blobs.last_use(model) if model else 0)
+            if size is not None and (size <= room or used > young):
                 room -= size
                 kept.add(model)
                 continue

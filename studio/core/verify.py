@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from studio.core.artifact import Artifact
 from studio.core.comparison import GARBAGE_SQNR_DB, OutputDifference
@@ -15,8 +16,11 @@ from studio.core.dataset import Batch, Dataset
 from studio.core.device import Device
 from studio.core.errors import RuntimeLoadError, VerificationError
 from studio.core.report import Reporter, SilentReporter
-from studio.core.runtime import LoadedModel, RunOptions, Runtime
+from studio.core.runtime import LoadedModel, RunOptions, Runtime, as_numpy_dtype
 from studio.core.verification import Verification
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: Samples to compare on: enough that a share of changed classes means something, little enough to stay cheap.
 SAMPLES = 64
@@ -117,11 +121,20 @@ def _compare(source: Artifact, result: Artifact, check: Check) -> tuple[Place, O
         place, before = _enter_source(stack, source, check)
         after = stack.enter_context(place.runtime.load(result, place.device, RunOptions()))
         for batch in _batches(before, check):
-            difference.add(before.run(batch.feeds), after.run(batch.feeds), batch.samples)
+            difference.add(before.run(batch.feeds), after.run(_as_taken(after, batch.feeds)), batch.samples)
         notes = [warning for warning in after.warnings if warning not in before.warnings]
     if not difference.samples:
         raise VerificationError("There was no sample to verify with.", "Give a dataset with at least one sample.")
     return place, difference, notes
+
+
+def _as_taken(model: LoadedModel, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Convert floating-point feeds of the source to what the result takes, where a pass changed that."""
+    wanted = {info.name: as_numpy_dtype(info.dtype) for info in model.inputs if info.dtype != "object"}
+    return {
+        name: array.astype(wanted[name], copy=False) if array.dtype.kind == "f" and name in wanted else array
+        for name, array in feeds.items()
+    }
 
 
 def _batches(model: LoadedModel, check: Check) -> Iterator[Batch]:

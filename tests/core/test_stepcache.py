@@ -97,11 +97,11 @@ def test_pruning_forgets_what_was_used_longest_ago(cache: StepCache, source: Art
         os.utime(path, (1000 - age, 1000 - age))
     cache.get("a", "3")
     size = made[0].bytes
-    assert cache.prune(4 * size) == 0
-    assert cache.prune(2 * size) >= 2 * size
+    assert cache.prune(4 * size, grace=0) == 0
+    assert cache.prune(2 * size, grace=0) >= 2 * size
     assert [cache.get("a", f"{age}") is not None for age in range(4)] == [True, False, False, True]
     assert set(cache.blobs.digests()) == {made[0].sha256, made[3].sha256}
-    assert cache.prune(0) >= 2 * size
+    assert cache.prune(0, grace=0) >= 2 * size
     assert cache.blobs.digests() == ()
     assert list(cache.folder.iterdir()) == []
 
@@ -110,17 +110,36 @@ def test_pruning_leaves_models_that_are_used_elsewhere(cache: StepCache, source:
     made, foreign = artifact(tmp_path / "in", 1), cache.blobs.put(artifact(tmp_path / "in", 2))
     cache.put("a", "1", "", record(source, made))
     cache.put("a", "2", "", record(source, made))
-    assert cache.prune(0, {made.sha256}) == 0
+    assert cache.prune(0, {made.sha256}, grace=0) == 0
     assert cache.get("a", "1") is not None, "a model that stays anyhow costs nothing"
-    assert cache.prune(made.bytes) == 0, "a model counts once"
-    assert cache.prune(made.bytes - 1) >= made.bytes
+    assert cache.prune(made.bytes, grace=0) == 0, "a model counts once"
+    assert cache.prune(made.bytes - 1, grace=0) >= made.bytes
     assert cache.blobs.digests() == (foreign.sha256,), "a model that no record named is not the cache's to remove"
+
+
+def test_pruning_spares_what_another_process_may_be_reading(cache: StepCache, source: Artifact, tmp_path: Path) -> None:
+    made = artifact(tmp_path / "in", 1)
+    cache.put("a", "1", "", record(source, made))
+    (path,) = cache.folder.glob("*.json")
+    folder = cache.blobs.get(made.sha256).path.parent
+    assert cache.prune(0) == 0, "just put"
+    os.utime(path, (1000, 1000))
+    assert cache.prune(0) == 0, "its model was just put"
+    os.utime(folder, (1000, 1000))
+    cache.get("a", "1")
+    assert cache.prune(0) == 0, "just read"
+    os.utime(path, (1000, 1000))
+    cache.blobs.put(made)
+    assert cache.prune(0) == 0, "its model was put again"
+    os.utime(path, (1000, 1000))
+    os.utime(folder, (1000, 1000))
+    assert cache.prune(0) >= made.bytes
 
 
 def test_pruning_removes_damaged_records(cache: StepCache, source: Artifact, tmp_path: Path) -> None:
     cache.put("a", "1", "", record(source, artifact(tmp_path / "in", 1)))
     (cache.folder / "damaged.json").write_text("{")
-    assert cache.prune(10**9) == 0
+    assert cache.prune(10**9, grace=0) == 0
     assert not (cache.folder / "damaged.json").exists()
     assert cache.get("a", "1") is not None
 
@@ -163,7 +182,7 @@ for turn in range(40):
     found = cache.get("source", str(turn % 4))
     assert found is None or found.artifact.sha256 == made.sha256
     if turn % 5 == 4:
-        cache.prune(0 if turn % 10 == 4 else 10**9)
+        cache.prune(0 if turn % 10 == 4 else 10**9, grace=0)
 """
 
 
