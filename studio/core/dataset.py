@@ -50,6 +50,8 @@ class Dataset(ABC):
     labelled: bool = False
     #: generated, not real data: every figure from it says so
     synthetic: bool = False
+    #: what was done to make it fit the model, in sentences, such as a conversion of types
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def batches(self, size: int, limit: int | None = None) -> Iterator[Batch]:
