@@ -4,7 +4,7 @@ import difflib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from installer import environment, system
@@ -75,10 +75,37 @@ def dispatch(arguments: Sequence[str]) -> int:
     return 2
 
 
+def prepare(needs: Mapping[str, tuple[str, ...]], vital: Iterable[str]) -> system.Shortage | None:
+    """Make ``.venv`` ready and see to the system libraries.
+
+    Parameters
+    ----------
+    needs : mapping of str to tuple of str
+        Libraries and programs, with the packages that have them.
+    vital : iterable of str
+        Those that the command cannot do without.
+
+    Returns
+    -------
+    Shortage or None
+        What is missing, none of it vital.
+
+    Raises
+    ------
+    Problem
+        When something vital is missing, or ``.venv`` cannot be made ready.
+    """
+    environment.check_place()
+    shortage = system.provide(needs)
+    if shortage and set(shortage.names).intersection(vital):
+        raise Problem(shortage.reason, shortage.remedy)
+    environment.ensure()
+    return shortage
+
+
 def setup(_arguments: Sequence[str] = ()) -> int:
     """Prepare ``.venv`` and, where that is allowed, the system libraries of Qt."""
-    shortage = system.provide(system.window_needs())
-    environment.ensure()
+    shortage = prepare(system.window_needs(), vital=())
     if shortage:
         say(f"note: {shortage.reason}\n  for the window: {shortage.remedy}")
     say(f"ready: {environment.program('burnish')}")
@@ -88,9 +115,8 @@ def setup(_arguments: Sequence[str] = ()) -> int:
 def run(arguments: Sequence[str]) -> int:
     """Open the studio on the bundled sample; without a display do the same job headless."""
     windowed = system.has_display() and "--headless" not in arguments
-    if windowed:
-        need(system.provide(system.window_needs()))
-    environment.ensure()
+    needs = system.window_needs() if windowed else {}
+    prepare(needs, vital=needs)
     if not windowed and "--headless" not in arguments:
         say("no display here: doing the studio's job on the sample without a window")
         arguments = ("--headless", *arguments)
@@ -99,10 +125,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def test(arguments: Sequence[str]) -> int:
     """Run the linters, then the suite; every one runs, whatever the others say."""
-    shortage = system.provide({**system.OFFSCREEN, **system.WINDOW, **system.VIRTUAL_SCREEN})
-    if shortage and set(shortage.names) & set(system.OFFSCREEN):
-        need(shortage)
-    environment.ensure()
+    needs = {**system.OFFSCREEN, **system.WINDOW, **system.VIRTUAL_SCREEN}
+    shortage = prepare(needs, vital=system.OFFSCREEN)
     if shortage:
         say(f"note: {shortage.reason}\n  for the tests of real windows: {shortage.remedy}")
     env = child_environment()
@@ -142,12 +166,6 @@ def lock(arguments: Sequence[str]) -> int:
         raise explain(output, "resolving the packages")
     say(f"written: {environment.LOCK}")
     return 0
-
-
-def need(shortage: system.Shortage | None) -> None:
-    """Raise a `Problem` when something is missing that the command cannot do without."""
-    if shortage:
-        raise Problem(shortage.reason, shortage.remedy)
 
 
 def child_environment() -> dict[str, str]:

@@ -157,8 +157,9 @@ def follow(
 
 def _pump(process: "subprocess.Popen[str]", lines: "queue.Queue[str | None]") -> None:
     if process.stdout is not None:
-        for line in process.stdout:
-            lines.put(line)
+        with process.stdout as output:
+            for line in output:
+                lines.put(line)
     lines.put(None)
 
 

@@ -5,12 +5,20 @@ It needs nothing but Python. This file keeps to what Python 3.6 can read, so tha
 missing, or replaced by a newer one from the PATH; the rest of the folder is imported after that check.
 """
 
-import os
-import re
-import shutil
-import subprocess
 import sys
-from pathlib import Path
+
+INCOMPLETE = """\
+error: this Python comes without a part of its standard library ({}).
+  what to do: install the whole of Python (on Debian and Ubuntu: sudo apt-get install python3) and repeat."""
+
+try:
+    import os
+    import re
+    import shutil
+    import subprocess
+    from pathlib import Path
+except ImportError as error:
+    sys.exit(INCOMPLETE.format(error))
 
 ROOT = Path(__file__).resolve().parent.parent
 RESTARTED = "BURNISH_DEV_RESTARTED"
@@ -23,13 +31,17 @@ def supported_minors() -> range:
     return range(int(found.group(1)), int(found.group(2))) if found else range(sys.version_info[1], 99)
 
 
-def is_python(command: "list[str]", minor: int) -> bool:
-    """Whether `command` starts a Python 3.`minor` (a name on the PATH may be a broken shim)."""
-    probe = f"import sys; sys.exit(sys.version_info[:2] != (3, {minor}))"
+def succeeds(command: "list[str]") -> bool:
+    """Whether a program is there and ends well."""
     try:
-        return subprocess.call([*command, "-c", probe], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+        return subprocess.call(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
     except OSError:
         return False
+
+
+def is_python(command: "list[str]", minor: int) -> bool:
+    """Whether `command` starts a Python 3.`minor` (a name on the PATH may be a broken shim)."""
+    return succeeds([*command, "-c", f"import sys; sys.exit(sys.version_info[:2] != (3, {minor}))"])
 
 
 def other_python(minors: range) -> "list[str]":
@@ -73,11 +85,11 @@ def complain(message: str, remedy: str, status: int = 1) -> int:
 def wrong_version(minors: range) -> int:
     """Say which Python is needed."""
     newest = minors[-1]
-    remedy = f"install Python 3.{newest} and repeat this command"
-    if shutil.which("apt-get"):
-        remedy += f" (where the distribution has it: sudo apt-get install python3.{newest} python3.{newest}-venv)"
+    offered = [minor for minor in reversed(minors) if succeeds(["apt-cache", "show", f"python3.{minor}"])]
+    by_apt = f": sudo apt-get install python3.{offered[0]} python3.{offered[0]}-venv" if offered else "."
     have = ".".join(str(part) for part in sys.version_info[:3])
-    return complain(f"Burnish needs Python 3.{minors[0]} to 3.{newest}, and this is Python {have}.", remedy + ".")
+    message = f"Burnish needs Python 3.{minors[0]} to 3.{newest}, and this is Python {have}."
+    return complain(message, f"install Python 3.{offered[0] if offered else newest} and repeat this command{by_apt}")
 
 
 def main() -> int:
@@ -94,8 +106,7 @@ def main() -> int:
     try:
         from installer.commands import main as run
     except ImportError as error:
-        remedy = "install the whole of Python (on Debian and Ubuntu: sudo apt-get install python3) and repeat."
-        return complain(f"this Python comes without a part of its standard library ({error}).", remedy)
+        sys.exit(INCOMPLETE.format(error))
     return run(sys.argv[1:])
 
 

@@ -26,7 +26,8 @@ CAUSES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"NewConnectionError|name resolution|ConnectTimeout|ReadTimeout|Network is unreachable|Connection refused"
-        r"|Max retries exceeded|Could not resolve|ConnectionResetError|Connection timed out|getaddrinfo failed",
+        r"|Max retries exceeded|Could not resolve|ConnectionResetError|Connection timed out|getaddrinfo failed"
+        r"|Temporary failure resolving|Could not connect to|Cannot initiate the connection|dns error",
         "the package index cannot be reached",
         "check the network (behind a proxy set HTTPS_PROXY, with a mirror set PIP_INDEX_URL) and repeat this command",
     ),
@@ -37,8 +38,8 @@ CAUSES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"No matching distribution found for (?P<what>\S+)",
-        "there is no prebuilt {what} for this system and this Python",
-        "use 64-bit Linux, Windows or an Apple-silicon Mac, with the Python that python.org or the distribution ships",
+        "the package index offers no prebuilt {what} for this system and this Python",
+        "use 64-bit Linux, Windows or an Apple-silicon Mac, with an ordinary CPython; a mirror may lack it",
     ),
     (
         r"Read-only file system|Permission denied|Errno 13|Access is denied",

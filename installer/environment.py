@@ -1,5 +1,6 @@
 """The environment of a checkout: ``.venv``, filled from the lock file, and the stamp that says it is complete."""
 
+import contextlib
 import hashlib
 import os
 import re
@@ -21,7 +22,8 @@ LOG = VENV / "burnish-setup.log"
 SCHEME = "1"  # To be raised when what setup does changes, so that every environment is made anew.
 SPACE_GB = 2.0
 
-PIP_OPTIONS = ("--disable-pip-version-check", "--no-input", "--progress-bar", "off", "--no-warn-script-location")
+# Only when it retries does pip say that the network is at fault.
+PIP_OPTIONS = ("--no-input", "--progress-bar=off", "--no-warn-script-location", "--retries=3")
 
 
 def program(name: str) -> Path:
@@ -51,7 +53,7 @@ def contents() -> str:
 
 
 def stamp() -> tuple[str, str]:
-    """Read what the environment was made as and filled from; two empty strings when it was never finished."""
+    """Read what the environment was made as and filled from; two empty strings when it is not sound."""
     try:
         made, filled = STAMP.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
@@ -64,38 +66,38 @@ def is_ready() -> bool:
     return stamp() == (kind(), contents()) and program("python").exists() and program("burnish").exists()
 
 
-def ensure() -> bool:
+def ensure() -> None:
     """Make, repair or renew the environment where it is not ready.
-
-    Returns
-    -------
-    bool
-        Whether anything had to be done.
 
     Raises
     ------
     Problem
         With the cause and a remedy; the next call goes on from there.
     """
-    if is_ready():
-        return False
-    ensure_venv()
-    STAMP.unlink(missing_ok=True)
-    install_locked()
-    install_project()
-    write_stamp()
-    return True
+    if not is_ready():
+        ensure_venv()
+        install_locked()
+        install_project()
+        write_stamp(contents())
 
 
 def ensure_venv() -> None:
-    """Make a sound environment with pip in it, keeping the one that is there if it was finished once."""
+    """Make a sound environment with pip in it, unless there is one."""
     made, _ = stamp()
     if made == kind() and program("python").exists():
         return
-    check_writable()
-    check_space()
+    check_place()
     clear(unfinished=not made)
     bootstrap.make(VENV)
+    write_stamp("nothing yet")
+
+
+def check_place() -> None:
+    """Raise a `Problem` when there is something to do and the checkout is no place to do it in."""
+    if not is_ready():
+        check_writable()
+        if stamp()[0] != kind():
+            check_space()
 
 
 def check_writable() -> None:
@@ -131,7 +133,7 @@ def clear(*, unfinished: bool) -> None:
     children = list(VENV.iterdir())
     if not children:
         return
-    say("the .venv here was never finished: making it anew" if unfinished else "another Python or folder: new .venv")
+    say("the .venv here is not sound: making it anew" if unfinished else "another Python or folder: new .venv")
     for child in children:
         try:
             shutil.rmtree(child) if child.is_dir() and not child.is_symlink() else child.unlink()
@@ -161,12 +163,13 @@ def pip(step: Step, *arguments: str | Path) -> None:
             step.detail = f"{count}: {found[1].split('-')[0]} {found[2]}"
         elif line.startswith("Installing collected packages"):
             step.detail = f"unpacking {count} packages"
+            STAMP.unlink(missing_ok=True)  # From here on an interruption leaves packages half installed.
 
     env = {key: value for key, value in os.environ.items() if key not in ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET")}
-    env |= {"PIP_USER": "0", "PYTHONIOENCODING": "utf-8"}
+    env |= {"PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONIOENCODING": "utf-8"}
     command = [program("python"), "-m", "pip", "install", *PIP_OPTIONS, *arguments]
     status, output = follow(step, command, env=env, cwd=ROOT, on_line=show)
-    with LOG.open("a", encoding="utf-8") as log:
+    with contextlib.suppress(OSError), LOG.open("a", encoding="utf-8") as log:
         log.write(output)
     step.end("ok" if status == 0 else "FAILED")
     if status != 0:
@@ -183,8 +186,8 @@ def install_project() -> None:
     pip(Step("installing Burnish itself"), "--no-deps", "--no-build-isolation", "--no-index", "-e", ROOT)
 
 
-def write_stamp() -> None:
-    """Say that the environment is complete, in one atomic step."""
+def write_stamp(filled: str) -> None:
+    """Say that the environment is sound and what it was filled from, in one atomic step."""
     fresh = STAMP.with_suffix(".new")
-    fresh.write_text(f"{kind()}\n{contents()}\n", encoding="utf-8")
+    fresh.write_text(f"{kind()}\n{filled}\n", encoding="utf-8")
     fresh.replace(STAMP)
