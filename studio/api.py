@@ -2,7 +2,7 @@
 
 from studio.core.artifact import Artifact, ExternalFile, open_artifact
 from studio.core.batching import Feed, feeds_for, fixed_batch, has_batch_axis, run_batch
-from studio.core.classes import class_scores, same_class, top_class
+from studio.core.classes import class_scores, same_class
 from studio.core.cpu import CpuInfo, cpu_info
 from studio.core.dataset import Batch, Dataset, DatasetReader
 from studio.core.device import Device, DeviceKind, UnavailableDevice
@@ -45,7 +45,6 @@ from studio.core.runtime import (
 )
 from studio.core.scope import Scope
 from studio.core.signature import Signature, read_signature
-from studio.core.synthetic import sample_shapes
 
 __all__ = [
     "Accelerator",
@@ -127,8 +126,6 @@ __all__ = [
     "recipe_toml",
     "run_batch",
     "same_class",
-    "sample_shapes",
-    "top_class",
     "trace",
     "write_model",
     "write_proto",

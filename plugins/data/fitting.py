@@ -141,7 +141,15 @@ def _shape_fits(info: TensorInfo, shape: Sequence[int], inputs: Sequence[TensorI
         return True
     if len(shape) == len(info.shape):
         return has_batch_axis(inputs, info.name) and _match(shape[1:], info.shape[1:])
-    return len(shape) == len(info.shape) + 1 and _match(shape[1:], info.shape)
+    if len(shape) != len(info.shape) + 1:
+        return False
+    # a whole input with a dynamic batch axis is still one sample
+    whole = [1, *info.shape[1:]] if has_batch_axis(inputs, info.name) and _dynamic(info.shape[0]) else info.shape
+    return _match(shape[1:], whole)
+
+
+def _dynamic(size: int | str | None) -> bool:
+    return not isinstance(size, int)
 
 
 def _match(shape: Sequence[int], wanted: Sequence[int | str | None]) -> bool:

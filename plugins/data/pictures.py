@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studio.api import DataError, TensorInfo, as_numpy_dtype, has_batch_axis, sample_shapes
+from studio.api import DataError, TensorInfo, as_numpy_dtype, has_batch_axis
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
+#: Height and width where the model takes any.
+DYNAMIC = 224
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,16 @@ def picture_format(inputs: Sequence[TensorInfo]) -> PictureFormat:
     dtype = as_numpy_dtype(info.dtype)
     if dtype.name not in ("float32", "float16", "float64", "bfloat16", "uint8"):
         raise _no_picture(info)
-    rest = (info.shape or ())[1 if has_batch_axis(inputs, info.name) else 0 :]
+    shape = info.shape or ()
+    # [1, 28, 28] may be a batch of one or one channel: for a picture it is the channel
+    rest = shape if len(shape) == 3 else shape[1:] if has_batch_axis(inputs, info.name) else ()
     if len(rest) != 3 or 0 in rest:
         raise _no_picture(info)
-    shape = sample_shapes(inputs)[info.name]
-    if rest[0] in (1, 3):
-        return PictureFormat(shape[0], shape[1], shape[2], True, dtype)
-    if rest[2] in (1, 3):
-        return PictureFormat(shape[2], shape[0], shape[1], False, dtype)
+    first, middle, last = (size if isinstance(size, int) else DYNAMIC for size in rest)
+    if first in (1, 3):
+        return PictureFormat(first, middle, last, True, dtype)
+    if last in (1, 3):
+        return PictureFormat(last, first, middle, False, dtype)
     raise _no_picture(info)
 
 

@@ -6,7 +6,8 @@ with them:
 - the rank of the input: the input's own first axis is its batch axis. A dynamic one takes any number
   of samples; a fixed one takes exactly so many, and a last inference that would have fewer is filled
   up by repeating its last sample, whose outputs are dropped;
-- one more than the input's rank: the input has no batch axis, and each inference takes one sample.
+- one more than the input's rank: the input has no batch axis, and each inference takes one sample,
+  with which a fixed batch of the other inputs is filled.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.core.dataset import Batch
 from studio.core.errors import DataError
-from studio.core.runtime import LoadedModel, TensorInfo
+from studio.core.runtime import LoadedModel, TensorInfo, as_numpy_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,8 +88,8 @@ def has_batch_axis(inputs: Sequence[TensorInfo], name: str) -> bool:
         return False
     if not isinstance(info.shape[0], int):
         return _is_batch(info.shape[0]) or not any(_is_batch(size) for size in info.shape[1:])
-    if info.shape[0] == 1:
-        return True
+    if info.shape[0] <= 1:  # a batch of 0 is none
+        return info.shape[0] == 1
     others = [other.shape for other in inputs if other.shape and len(other.shape) > 1]
     alike = all(shape[0] == info.shape[0] for shape in others)
     return len(info.shape) > 1 and alike and not (len(others) == 1 and _is_picture(info))
@@ -101,12 +102,14 @@ def fixed_batch(inputs: Sequence[TensorInfo]) -> int | None:
     """
     if not all(has_batch_axis(inputs, info.name) for info in inputs):
         return 1
-    sizes = [info.shape[0] for info in inputs if info.shape and isinstance(info.shape[0], int)]
-    return max(sizes) if sizes else None
+    return max((_fixed(info) for info in inputs), default=0) or None
 
 
 def feeds_for(inputs: Sequence[TensorInfo], batch: Batch) -> Iterator[Feed]:
     """Turn a batch into the feeds of one or more inferences.
+
+    Floats are converted to the precision that the model takes, for a variant may take another than the
+    source that the data was opened for.
 
     Parameters
     ----------
@@ -120,14 +123,18 @@ def feeds_for(inputs: Sequence[TensorInfo], batch: Batch) -> Iterator[Feed]:
     DataError
         When an input is missing, or its array has another rank than the model's input allows.
     """
-    single = any(_is_whole(info, _array(batch, info)) for info in inputs)
-    sizes = [info.shape[0] for info in inputs if info.shape and isinstance(info.shape[0], int)]
-    step = 1 if single else max(1, *sizes) if sizes else max(1, batch.samples)
+    whole = {info.name for info in inputs if _is_whole(info, _array(batch, info))}
+    fixed = max((size for info in inputs if info.name not in whole and (size := _fixed(info))), default=0)
+    step = 1 if whole else fixed or max(1, batch.samples)
     for start in range(0, batch.samples, step):
         stop = min(start + step, batch.samples)
         labels = None if batch.labels is None else batch.labels[start:stop]
-        arrays = {info.name: _piece(info, _array(batch, info), start, stop, step if sizes else 0) for info in inputs}
-        yield Feed(arrays, batch.first + start, stop - start, step if sizes else stop - start, labels)
+        arrays = {}
+        for info in inputs:
+            array = batch.feeds[info.name]
+            piece = array[start] if info.name in whole else _filled(array[start:stop], fixed)
+            arrays[info.name] = _as_taken(info, piece)
+        yield Feed(arrays, batch.first + start, stop - start, fixed or stop - start, labels)
 
 
 def run_batch(model: LoadedModel, batch: Batch) -> dict[str, NDArray[Any]]:
@@ -176,15 +183,25 @@ def _is_whole(info: TensorInfo, array: NDArray[Any]) -> bool:
     )
 
 
-def _piece(info: TensorInfo, array: NDArray[Any], start: int, stop: int, fill_to: int) -> NDArray[Any]:
+def _fixed(info: TensorInfo) -> int:
+    """Give the fixed size of the first axis; 0 when it is dynamic or unknown."""
+    return info.shape[0] if info.shape and isinstance(info.shape[0], int) else 0
+
+
+def _filled(piece: NDArray[Any], size: int) -> NDArray[Any]:
+    """Repeat the last sample until there are `size`."""
     import numpy as np
 
-    if _is_whole(info, array):
-        sample: NDArray[Any] = array[start]
-        return sample
-    piece = array[start:stop]
-    missing = fill_to - len(piece)
+    missing = size - len(piece)
     return np.concatenate([piece, np.repeat(piece[-1:], missing, axis=0)]) if missing > 0 else piece
+
+
+def _as_taken(info: TensorInfo, array: NDArray[Any]) -> NDArray[Any]:
+    """Convert a float array, numpy's or ml_dtypes', to the input's float type."""
+    if info.dtype == "object" or array.dtype.kind not in "fV":
+        return array
+    wanted = as_numpy_dtype(info.dtype)
+    return array.astype(wanted, copy=False) if wanted.kind in "fV" else array
 
 
 def _is_batch(size: int | str | None) -> bool:

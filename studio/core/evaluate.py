@@ -88,8 +88,8 @@ def evaluate(
             raise
     if not tally.samples:
         raise DataError(f"{dataset.name} has no samples.", "Give data with at least one sample.")
-    warnings = (f"Stopped after {tally.samples:,} of {total:,} samples.",) if cancelled else ()
-    return tuple(_evaluation(row, tally, dataset, warnings) for row in tally.rows)
+    stopped = (f"Stopped after {tally.samples:,} of {total:,} samples.",) if cancelled else ()
+    return tuple(_evaluation(row, tally, dataset, (*dataset.notes, *stopped)) for row in tally.rows)
 
 
 @dataclass

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from studio.core.artifact import Artifact
+from studio.core.batching import feeds_for, fixed_batch
 from studio.core.comparison import GARBAGE_SQNR_DB, OutputDifference
 from studio.core.dataset import Batch, Dataset
 from studio.core.device import Device
 from studio.core.errors import RuntimeLoadError, VerificationError
 from studio.core.report import Reporter, SilentReporter
-from studio.core.runtime import LoadedModel, RunOptions, Runtime, as_numpy_dtype
+from studio.core.runtime import LoadedModel, RunOptions, Runtime
 from studio.core.verification import Verification
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 #: Samples to compare on: enough that a share of changed classes means something, little enough to stay cheap.
 SAMPLES = 64
+#: Samples of one inference where the model takes any number.
+BATCH = 8
 #: Verification stops taking further batches after this long.
 SECONDS = 20.0
 
@@ -121,41 +120,25 @@ def _compare(source: Artifact, result: Artifact, check: Check) -> tuple[Place, O
         place, before = _enter_source(stack, source, check)
         after = stack.enter_context(place.runtime.load(result, place.device, RunOptions()))
         for batch in _batches(before, check):
-            difference.add(before.run(batch.feeds), after.run(_as_taken(after, batch.feeds)), batch.samples)
+            for feed, other in zip(feeds_for(before.inputs, batch), feeds_for(after.inputs, batch), strict=True):
+                difference.add(before.run(feed.arrays), after.run(other.arrays), feed.samples)
         notes = [warning for warning in after.warnings if warning not in before.warnings]
     if not difference.samples:
         raise VerificationError("There was no sample to verify with.", "Give a dataset with at least one sample.")
     return place, difference, notes
 
 
-def _as_taken(model: LoadedModel, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Convert floating-point feeds of the source to what the result takes, where a pass changed that."""
-    wanted = {info.name: as_numpy_dtype(info.dtype) for info in model.inputs if info.dtype != "object"}
-    return {
-        name: array.astype(wanted[name], copy=False) if array.dtype.kind == "f" and name in wanted else array
-        for name, array in feeds.items()
-    }
-
-
 def _batches(model: LoadedModel, check: Check) -> Iterator[Batch]:
     """Give batches up to the number of samples, or until the time is up."""
     started = time.monotonic()
     done = 0
-    for batch in check.dataset.batches(batch_size(model), limit=check.samples):
+    for batch in check.dataset.batches(fixed_batch(model.inputs) or BATCH, limit=check.samples):
         check.reporter.check()
         yield batch
         done += batch.samples
         check.reporter.progress(done, check.samples, "verifying")
         if time.monotonic() - started > SECONDS:
             return
-
-
-def batch_size(model: LoadedModel, wanted: int = 8) -> int:
-    """Give the batch size to feed: the model's own when it is fixed, else `wanted`."""
-    for tensor in model.inputs:
-        if tensor.shape and isinstance(tensor.shape[0], int):
-            return max(1, tensor.shape[0])
-    return wanted
 
 
 def _elsewhere(source: Artifact, result: Artifact, check: Check, used: Place) -> Iterator[str]:
@@ -216,8 +199,8 @@ def first_diverging(source: Artifact, result: Artifact, place: Place, check: Che
             models = [
                 stack.enter_context(place.runtime.load(artifact, place.device, RunOptions())) for artifact in probed
             ]
-            batch = next(iter(check.dataset.batches(batch_size(models[0], 1), limit=1)))
-            before, after = (model.run(batch.feeds) for model in models)
+            batch = next(iter(check.dataset.batches(1, limit=1)))
+            before, after = (model.run(next(feeds_for(model.inputs, batch)).arrays) for model in models)
     except RuntimeLoadError:
         return ""
     return next((node for tensor, node in shared.items() if _differs(tensor, before, after)), "")

@@ -9,8 +9,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: Latencies needed for a first look: three in each third.
-MIN_SAMPLES = 9
+#: Latencies needed for a first look: with ten in each third a slow fall shows beside the noise.
+MIN_SAMPLES = 30
+#: Latencies needed for a last look, when a limit ends the warm-up of a slow model.
+MIN_LAST = 9
 #: Running time needed for a first look: processors take tens of milliseconds to reach their frequency.
 MIN_SECONDS = 0.1
 #: The next look is when a quarter more samples are there, so that looking stays cheap.
@@ -31,14 +33,15 @@ class Warmup:
 
     Notes
     -----
-    The rule: of all latencies so far, the middle third and the last third must be alike, which means
-    that the median of each lies between the quartiles of the other, or that the medians differ by
-    2 % at most. What happens while caches fill, threads start and the processor speeds up falls into
-    the first third, which is not looked at; as long as it reaches beyond, the thirds differ and grow
-    until it does not. It is the comparison of Geweke's convergence diagnostic (1992), with the
-    quartile test that pyperf calibrates its warm-ups by. Detecting changepoints (Barrett et al.,
-    "Virtual machine warmup blows hot and cold", OOPSLA 2017) needs thousands of samples of whole runs;
-    as they found, some programs never become steady: then `steady` stays false, to be told.
+    The rule: of all latencies so far, the middle third and the last third must be alike in two looks
+    in a row, which means that the median of each lies between the quartiles of the other, or that the
+    medians differ by 2 % at most. What happens while caches fill, threads start and the processor
+    speeds up falls into the first third, which is not looked at; as long as it reaches beyond, the
+    thirds differ and grow until it does not. It is the comparison of Geweke's convergence diagnostic
+    (1992), with the quartile test by which pyperf calibrates its warm-ups. Detecting changepoints
+    (Barrett et al., "Virtual machine warmup blows hot and cold", OOPSLA 2017) needs thousands of
+    samples of whole runs; as they found, some programs never become steady: then `steady` stays
+    false, to be told.
     """
 
     def __init__(self, limit_seconds: float = 5.0, limit_samples: int = 200_000) -> None:
@@ -47,6 +50,7 @@ class Warmup:
         self._samples: list[int] = []
         self._elapsed = 0
         self._next_look = MIN_SAMPLES
+        self._was_alike = False
         self.steady = False
 
     @property
@@ -63,9 +67,14 @@ class Warmup:
         """Take one latency and say whether warming up is done."""
         self._samples.append(nanoseconds)
         self._elapsed += nanoseconds
-        if len(self._samples) >= self._next_look and self._elapsed >= MIN_SECONDS * 1e9:
+        count = len(self._samples)
+        if count >= self._next_look and self._elapsed >= MIN_SECONDS * 1e9:
+            alike = is_steady(self._samples)
+            self.steady = alike and self._was_alike
+            self._was_alike = alike
+            self._next_look = math.ceil(count * GROWTH)
+        if self.done and not self.steady and count >= MIN_LAST:
             self.steady = is_steady(self._samples)
-            self._next_look = math.ceil(len(self._samples) * GROWTH)
         return self.done
 
     def sentence(self, name: str) -> str:

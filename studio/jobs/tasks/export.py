@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.core.artifact import Artifact
+from studio.core.batching import feeds_for, fixed_batch
 from studio.core.dataset import Batch
 from studio.core.evaluation import Evaluation
 from studio.core.exporter import ExportContext, Golden
@@ -15,7 +16,6 @@ from studio.core.measurement import Measurement
 from studio.core.recipe import Recipe
 from studio.core.report import Reporter
 from studio.core.runtime import LoadedModel, RunOptions
-from studio.core.verify import batch_size
 from studio.jobs.tasks.surroundings import data_for, find_place
 from studio.locations import load_registry
 
@@ -48,7 +48,7 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     dataset = data_for(registry, wanted.artifact, wanted.data, seed=wanted.seed)
     with ExitStack() as stack:
         model = stack.enter_context(place.runtime.load(wanted.artifact, place.device, RunOptions()))
-        size = batch_size(model, 1)
+        size = fixed_batch(model.inputs) or 1
         goldens = tuple(_golden(model, batch) for batch in dataset.batches(size, limit=GOLDENS * size))
         inputs, outputs = model.inputs, model.outputs
     context = ExportContext(
@@ -70,4 +70,5 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
 
 
 def _golden(model: LoadedModel, batch: Batch) -> Golden:
-    return Golden(dict(batch.feeds), model.run(batch.feeds))
+    feeds = next(feeds_for(model.inputs, batch)).arrays
+    return Golden(feeds, model.run(feeds))

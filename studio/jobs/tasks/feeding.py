@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.core.artifact import Artifact
+from studio.core.batching import feeds_for, fixed_batch
 from studio.core.datasets import open_dataset
 from studio.core.errors import DataError
 from studio.core.modelfile import read_proto
 from studio.core.modelinfo import model_inputs
 from studio.core.registry import Registry
-from studio.core.synthetic import synthetic_dataset
+from studio.jobs.tasks.surroundings import generate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,14 +45,16 @@ def feed(
         When the data does not fit the model or holds too few samples for the batch.
     """
     inputs = model_inputs(read_proto(artifact.path))
+    fixed = fixed_batch(inputs)
     if data is None:
-        dataset = synthetic_dataset(inputs, batch, seed, sizes=dims)
+        dataset = generate(artifact, fixed or batch, seed, dims)
     else:
         dataset = open_dataset(data, inputs, registry.readers())
-        if dataset.samples < batch:
+        if not fixed and dataset.samples < batch:
             raise DataError(
                 f"{dataset.name} holds {dataset.samples} samples, fewer than the batch of {batch}.",
                 "Give more samples or a smaller --batch.",
             )
-    first = next(iter(dataset.batches(batch, limit=batch)))
-    return Feeds(first.feeds, first.samples, dataset.synthetic)
+    first = next(iter(dataset.batches(fixed or batch, limit=fixed or batch)))
+    given = next(feeds_for(inputs, first))
+    return Feeds(given.arrays, given.fed, dataset.synthetic)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from studio.core.artifact import Artifact
 from studio.core.dataset import Dataset
 from studio.core.datasets import open_dataset
-from studio.core.device import Device, find_device
+from studio.core.device import find_device
 from studio.core.errors import PluginError
-from studio.core.modelfile import read_proto
+from studio.core.idbounds import id_bounds
+from studio.core.modelfile import read_model, read_proto
 from studio.core.modelinfo import model_inputs
 from studio.core.registry import Registry
 from studio.core.synthetic import synthetic_dataset
@@ -45,12 +47,12 @@ def find_place(registry: Registry, spec: str) -> Place:
 
 def data_for(registry: Registry, artifact: Artifact, path: Path | None, *, seed: int = 0) -> Dataset:
     """Open the user's data for a model, or generate synthetic data when there is none."""
-    inputs = model_inputs(read_proto(artifact.path))
     if path is None:
-        return synthetic_dataset(inputs, SYNTHETIC_SAMPLES, seed)
-    return open_dataset(path, inputs, registry.readers())
+        return generate(artifact, SYNTHETIC_SAMPLES, seed)
+    return open_dataset(path, model_inputs(read_proto(artifact.path)), registry.readers())
 
 
-def is_cpu(device: Device) -> bool:
-    """Say whether a device is a processor."""
-    return device.kind == "cpu"
+def generate(artifact: Artifact, samples: int, seed: int, sizes: Mapping[str, int] | None = None) -> Dataset:
+    """Generate data for a model; token ids stay below the rows of the tables that they look up."""
+    inputs = model_inputs(read_proto(artifact.path))
+    return synthetic_dataset(inputs, samples, seed, sizes=sizes, bounds=id_bounds(read_model(artifact)))
