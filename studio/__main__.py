@@ -33,7 +33,7 @@ def main() -> int:
 
     if is_command(arguments) or (arguments and not Path(arguments[0]).exists()):
         return run(arguments, Studio())
-    return run(["sample"] if not arguments else ["open", *arguments], Studio())
+    return run(["open", *arguments], Studio())
 
 
 if __name__ == "__main__":

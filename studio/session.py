@@ -177,7 +177,7 @@ class Session:
             variants=(baseline,),
         )
         with self._lock:
-            self.close()
+            self._forget()
             self._history = History.start(project)
             self._loose = {opened.artifact.sha256: opened.artifact}
             self.info = opened.info
@@ -200,7 +200,7 @@ class Session:
             store.close()
             raise
         with self._lock:
-            self.close()
+            self._forget()
             self._store = store
             self._history = History.start(project)
             self._measurements = list(store.measurements())
@@ -238,10 +238,8 @@ class Session:
     def close(self) -> None:
         """Close what is open; an unsaved project is dropped, its models stay in the cache."""
         with self._lock:
-            if self._store is not None:
-                self._store.close()
-            self._store, self._history, self.info = None, None, None
-            self._loose, self._measurements, self._evaluations, self.surveys = {}, [], [], {}
+            self._forget()
+            self._history, self.info = None, None
 
     # work
 
@@ -397,6 +395,13 @@ class Session:
         return self.work.export(request, watch=watch)
 
     # inside
+
+    def _forget(self) -> None:
+        """Let go of all but the document, which readers on other threads see until the next one is there."""
+        if self._store is not None:
+            self._store.close()
+        self._store = None
+        self._loose, self._measurements, self._evaluations, self.surveys = {}, [], [], {}
 
     def _add(self, parent: Variant, record: StepRecord) -> Variant:
         variant = _variant(self.project, parent, record)

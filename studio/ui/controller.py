@@ -33,6 +33,8 @@ class Controller(QObject):
         Something that was done, in one sentence.
     job_event(object)
         Any `JobEvent` but samples.
+    started(tuple)
+        The pool's jobs when one has started, before its first event.
     samples(str, list, dict)
         Series (`Subject.key`), nanoseconds, and info (``phase`` is ``"warmup"`` or ``"steady"``).
     busy(str, bool)
@@ -46,6 +48,7 @@ class Controller(QObject):
     failed = Signal(object)
     notice = Signal(str)
     job_event = Signal(object)
+    started = Signal(tuple)
     samples = Signal(str, list, dict)
     busy = Signal(str, bool)
     themed = Signal(object)
@@ -56,6 +59,8 @@ class Controller(QObject):
         self.tokens = tokens
         self.background = Background(self)
         self.variant = BASELINE
+        #: what the recipe starts from, and what is surveyed
+        self.base = BASELINE
         self.device = ""
         session.listen(lambda topic: self.background.post(lambda: self._on_change(topic)))
 
@@ -66,6 +71,12 @@ class Controller(QObject):
         if variant != self.variant:
             self.variant = variant
             self.selected.emit(variant)
+
+    def start_from(self, variant: str) -> None:
+        """Let the recipe start from a variant, and survey it."""
+        if variant != self.base:
+            self.base = variant
+            self.survey()
 
     def choose_device(self, spec: str) -> None:
         """Work on another device from now on, and survey for it."""
@@ -95,14 +106,14 @@ class Controller(QObject):
         self.background.run(lambda: self.session.detect(watch=self.watch), self._detected, self.failed.emit)
 
     def survey(self) -> None:
-        """Survey every pass for the shown variant and device."""
-        if self.session.is_open:
-            variant, device = self.variant, self.device
+        """Survey every pass for the variant that the recipe starts from, and the device; once devices are known."""
+        if self.session.is_open and self.session.detected is not None:
+            variant, device = self.base, self.device
             self.background.run(lambda: self.session.survey(variant, device, watch=self.watch), failed=self.failed.emit)
 
     def apply(self, recipe: Recipe, name: str = "", then: Callable[[Any], None] | None = None) -> None:
-        """Apply a recipe to the shown variant, and show what it made."""
-        parent, device = self.variant, self.device
+        """Apply a recipe to the variant that it starts from, and show what it made."""
+        parent, device = self.base, self.device
 
         def work() -> Any:
             return self.session.apply(recipe, parent=parent, name=name, device=device, watch=self.watch)
@@ -114,10 +125,16 @@ class Controller(QObject):
 
         self.start("apply", work, done)
 
-    def measure(self, variants: list[str], options: BenchOptions, devices: list[str] | None = None) -> None:
+    def measure(
+        self,
+        variants: list[str],
+        options: BenchOptions,
+        devices: list[str] | None = None,
+        then: Callable[[Any], None] | None = None,
+    ) -> None:
         """Measure variants live."""
         places = devices or ([self.device] if self.device else [])
-        self.start("measure", lambda: self.session.measure(variants, options, places, watch=self.watch))
+        self.start("measure", lambda: self.session.measure(variants, options, places, watch=self.watch), then)
 
     def evaluate(self, variants: list[str], metrics: tuple[str, ...] = (), data: Path | None = None) -> None:
         """Evaluate variants; the first is the baseline."""
@@ -155,7 +172,12 @@ class Controller(QObject):
         """Take a job event on the pool's thread and hand it to the GUI thread."""
         if isinstance(event, Samples):
             self.background.post(lambda: self.samples.emit(event.series, event.values, event.info))
-        elif isinstance(event, Started | Progress | Log | Finished):
+        elif isinstance(event, Started):
+            # Asked for now: a short job is over, and forgotten by the pool, before the GUI thread hears of it.
+            jobs = tuple(self.session.work.pool.jobs)
+            self.background.post(lambda: self.started.emit(jobs))
+            self.background.post(lambda: self.job_event.emit(event))
+        elif isinstance(event, Progress | Log | Finished):
             self.background.post(lambda: self.job_event.emit(event))
 
     def close(self) -> None:
@@ -165,15 +187,25 @@ class Controller(QObject):
     def _on_change(self, topic: Topic) -> None:
         if topic in ("project", "variants") and self.session.is_open:
             known = {variant.id for variant in self.session.project.variants}
+            if self.base not in known:
+                self.start_from(BASELINE)
             if self.variant not in known:
                 self.select(BASELINE)
         self.changed.emit(topic)
 
     def _opened(self) -> None:
-        self.variant = BASELINE
+        self.variant = self.base = BASELINE
+        detected, wanted = self.session.detected, self.session.project.settings.device
+        if detected is not None and wanted in {device.spec for device in detected.devices}:
+            self.device = wanted
+            self.changed.emit("devices")
         self.selected.emit(BASELINE)
         self.survey()
 
     def _detected(self, found: Any) -> None:
-        if not self.device and found.devices:
-            self.choose_device(found.devices[0].spec)
+        specs = [device.spec for device in found.devices]
+        wanted = self.session.project.settings.device if self.session.is_open else ""
+        if not self.device and specs:
+            self.choose_device(wanted if wanted in specs else specs[0])
+        else:
+            self.survey()

@@ -2,30 +2,99 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from studio.core.errors import UsageError
+from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtWidgets import QApplication
 
-_HINT = "Use the command line: 'burnish --help' lists the commands; 'burnish sample --headless' shows the whole loop."
+from studio.core.errors import BurnishError, JobError
+from studio.jobs.pool import JobPool
+from studio.locations import cache_folder, config_folder, load_registry
+from studio.session import Session
+from studio.ui.idle import Collector
+from studio.ui.preferences import Preferences
+from studio.ui.theme import apply_theme
+from studio.ui.window import MainWindow
+from studio.workbench import Workbench
+
+#: how long a screenshot waits for surveys and the graph
+_PATIENCE_S = 60.0
+_POLL_MS = 100
 
 
-def show(paths: list[Path]) -> int:  # noqa: ARG001
-    """Open the studio on a model or project.
+def show(paths: list[Path]) -> int:
+    """Open the studio on models or projects, ``--sample`` for the sample; gives the exit status."""
+    app = _application()
+    preferences = Preferences(config_folder() / "studio.ini")
+    tokens = apply_theme(app, preferences.theme)
+    with _session() as session:
+        window = MainWindow(session, preferences, tokens)
+        window.show()
+        # Painted first: what is heavy comes after.
+        QTimer.singleShot(0, window, lambda: window.begin(paths))
+        collector = Collector(window)
+        try:
+            return app.exec()
+        finally:
+            collector.close()
+
+
+def screenshot(project: Path, target: Path) -> None:
+    """Draw the window with a project open into a PNG; needs no display.
 
     Raises
     ------
-    UsageError
-        Always: this version has the window's theme and controller, not yet the window.
+    BurnishError
+        When the project cannot be opened or the picture not be written.
     """
-    raise UsageError("The window is not finished in this version.", _HINT)
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    app = _application()
+    tokens = apply_theme(app, "light")
+    with tempfile.TemporaryDirectory() as scratch, _session() as session:
+        window = MainWindow(session, Preferences(Path(scratch) / "studio.ini"), tokens)
+        failures: list[BurnishError] = []
+        window.controller.failed.connect(failures.append)
+        window.show()
+        window.begin([project])
+        _wait(lambda: bool(failures) or (session.is_open and bool(session.surveys) and not window.busy))
+        saved = not failures and window.grab().save(str(target))
+        window.close()
+        window.deleteLater()
+    if failures:
+        raise failures[0]
+    if not saved:
+        raise JobError(f"The picture {target} cannot be written.", "Choose another folder.")
 
 
-def screenshot(project: Path, target: Path) -> None:  # noqa: ARG001
-    """Draw the window with a project open into a PNG.
+def _application() -> QApplication:
+    known = QApplication.instance()
+    app = known if isinstance(known, QApplication) else QApplication(["burnish"])
+    app.setApplicationName("Burnish")
+    app.setDesktopFileName("burnish")
+    return app
 
-    Raises
-    ------
-    UsageError
-        Always, see `show`.
-    """
-    raise UsageError("The window is not finished in this version.", _HINT)
+
+@contextmanager
+def _session() -> Iterator[Session]:
+    with JobPool() as pool:
+        session = Session(Workbench(load_registry(), pool, cache_folder()))
+        try:
+            yield session
+        finally:
+            session.close()
+
+
+def _wait(ready: Callable[[], bool]) -> None:
+    """Let events run until something is so, or patience ends."""
+    loop = QEventLoop()
+    poll = QTimer(interval=_POLL_MS)
+    poll.timeout.connect(lambda: loop.quit() if ready() else None)
+    poll.start()
+    QTimer.singleShot(round(1000 * _PATIENCE_S), loop.quit)
+    loop.exec()

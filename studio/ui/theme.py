@@ -116,6 +116,11 @@ QTabBar::tab:selected {{ color: {tokens.text}; border-bottom: 2px solid {tokens.
 QTabBar::tab:focus {{ border-bottom: 2px solid {tokens.text}; }}
 QTabWidget::pane {{ border: 0; border-top: 1px solid {tokens.line}; }}
 QHeaderView::section {{ background: {tokens.window}; color: {tokens.dim}; border: 0; padding: 4px 6px; }}
+QMenuBar {{ background: {tokens.window}; color: {tokens.text}; border: 0; }}
+QMenuBar::item {{ padding: 7px 9px; background: transparent; }}
+QMenuBar::item:selected {{ background: {tokens.selection}; color: {tokens.on_selection}; }}
+QToolBar {{ background: {tokens.window}; border: 0; border-bottom: 1px solid {tokens.line}; padding: 3px 6px;
+  spacing: 6px; }}
 QSplitter::handle {{ background: {tokens.line}; }}
 QSplitter::handle:horizontal {{ width: 1px; }}
 QSplitter::handle:vertical {{ height: 1px; }}
