@@ -95,12 +95,11 @@ class StaticQuantization(Pass):
         why_not, selection = _judge(model, params, scope)
         if why_not:
             return Survey(applies=False, summary="nothing to quantize", why_not=f"Not applicable: {why_not}.")
-        convolutions = any(node.op_type.startswith("Conv") for node in selection.nodes)
         return Survey(
             applies=True,
             summary=count_operators(selection.nodes),
             nodes=selection.names,
-            speed=static_speed(device, convolutions) if device else None,
+            speed=static_speed(device) if device else None,
             size=int8_size(model, selection, per_channel=params.per_channel, nodes_each=9),
             warnings=static_advice(model, selection, params.operators, params.activation_type),
         )
