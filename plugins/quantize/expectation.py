@@ -1,8 +1,8 @@
 """What to expect of 8 and 16 bit arithmetic on a device, by its instruction sets.
 
 The ratios were measured in paired runs (batch 1, one thread) on AVX2 without VNNI, in ONNX Runtime and
-OpenVINO: static QDQ 0.44-1.77 (the bundled sample 1.4-1.77 in ONNX Runtime, larger networks 0.44-1.12), dynamic 0.15-0.4 and 0.99-1.64,
-float16 0.98-1.01; those with VNNI are what the engines publish.
+OpenVINO: static QDQ 0.44-1.77 (the bundled sample 1.4-1.77, larger networks 0.44-1.12), dynamic 0.15-0.4
+with Conv and 0.99-1.64 without, float16 0.98-1.01; those with VNNI are what the engines publish.
 """
 
 from __future__ import annotations
