@@ -155,7 +155,14 @@ def _pair(
     name = (variant or baseline).name
     label = f"benchmark {name} on {(variant or baseline).device.spec}"
     found = work.run_task(
-        "measure", request, label, artifact=baseline.artifact, exclusive=True, fresh=True, watch=watch
+        "measure",
+        request,
+        label,
+        artifact=baseline.artifact,
+        exclusive=True,
+        fresh=True,
+        partial=True,
+        watch=watch,
     )
     return MeasuredPair.model_validate(found)
 

@@ -162,7 +162,13 @@ class Workbench:
     def evaluate(self, request: EvaluateModels, *, watch: Watch | None = None) -> tuple[Evaluation, ...]:
         """Evaluate models on a dataset; the first is the baseline of the others."""
         found = self._run(
-            "evaluate", request, "evaluate", step="evaluate", artifact=request.models[0].artifact, watch=watch
+            "evaluate",
+            request,
+            "evaluate",
+            step="evaluate",
+            artifact=request.models[0].artifact,
+            partial=True,
+            watch=watch,
         )
         return tuple(Evaluation.model_validate(item) for item in found["evaluations"])
 
@@ -188,6 +194,7 @@ class Workbench:
         artifact: Artifact | None = None,
         exclusive: bool = False,
         fresh: bool = False,
+        partial: bool = False,
         watch: Watch | None = None,
     ) -> dict[str, Any]:
         """Run ``studio.jobs.tasks.<task>:run`` and wait; Ctrl-C while waiting cancels it.
@@ -198,6 +205,8 @@ class Workbench:
             Whether no other job may run at the same time.
         fresh
             Whether it needs a process that ran nothing before.
+        partial
+            Whether what it did until it was stopped is worth having.
         """
         job = self.pool.submit(
             f"{TASKS}.{task}:run",
@@ -206,6 +215,7 @@ class Workbench:
             step=step or label,
             exclusive=exclusive,
             fresh=fresh,
+            partial=partial,
             memory_bytes=MEMORY_FACTOR * artifact.bytes + MEMORY_BASE if artifact else 0,
             on_event=watch,
         )

@@ -25,7 +25,7 @@ class Ticket:
         The encoded `Run` message.
     deliverer
         Ident of the thread that calls `on_event`.
-    exclusive, fresh, memory_bytes, on_event
+    exclusive, fresh, partial, memory_bytes, on_event
         See `studio.jobs.pool.JobPool.submit`.
     attempts
         How many workers were given the job.
@@ -38,6 +38,7 @@ class Ticket:
     deliverer: int
     exclusive: bool = False
     fresh: bool = False
+    partial: bool = False
     memory_bytes: int = 0
     on_event: OnEvent | None = None
     state: State = "queued"
@@ -132,7 +133,7 @@ class Job:
         Raises
         ------
         Cancelled
-            It was cancelled.
+            It was cancelled, and has no partial result (see `JobPool.submit`).
         BurnishError
             It failed; of the class that the task raised, `JobError` when it raised something else.
         TimeoutError
@@ -141,7 +142,7 @@ class Job:
         finished = self.wait(timeout)
         if finished is None:
             raise TimeoutError(f"{self.label} is still {self.state} after {timeout} s")
-        if finished.status == "cancelled":
+        if finished.status == "cancelled" and finished.result is None:
             raise Cancelled
         if finished.error is not None:
             raise finished.error.to_exception()

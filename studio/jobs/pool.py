@@ -76,6 +76,7 @@ class JobPool:
         step: str = "",
         exclusive: bool = False,
         fresh: bool = False,
+        partial: bool = False,
         memory_bytes: int = 0,
         on_event: OnEvent | None = None,
     ) -> Job:
@@ -95,6 +96,9 @@ class JobPool:
             Run it alone: it waits for the jobs before it, the jobs after it wait for it.
         fresh
             Run it in a worker that ran nothing before, whose memory no other job has grown.
+        partial
+            What the task returns after it was asked to stop is worth having: a cancelled job then has it as its
+            result.
         memory_bytes
             An estimate of what it needs; when the machine cannot give that, it fails before it starts.
         on_event
@@ -119,6 +123,7 @@ class JobPool:
             deliverer=self._delivery.thread,
             exclusive=exclusive,
             fresh=fresh,
+            partial=partial,
             memory_bytes=memory_bytes,
             on_event=on_event,
         )

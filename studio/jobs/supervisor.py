@@ -160,8 +160,9 @@ class Supervisor:
 
     def _conclude(self, ticket: Ticket, finished: Finished) -> None:
         if ticket.cancelling:
-            # Whatever came of it in the meantime: who cancelled a job must not get its result.
-            finished = Finished(ticket.id, "cancelled", seconds=finished.seconds)
+            # Whatever came of it in the meantime: who cancelled a job gets its result only if it may be a part.
+            kept = finished.result if ticket.partial else None
+            finished = Finished(ticket.id, "cancelled", kept, seconds=finished.seconds)
         self._delivery.post(ticket, finished)
 
     def _account(self, seat: Seat, end: Exit) -> None:

@@ -90,12 +90,6 @@ class Files(QObject):
 
         self._edits.add(lambda: session.save_as(target.absolute()), saved)
 
-    def ask_export(self, variant: str) -> None:
-        """Ask for a target and export a variant with the first exporter."""
-        session = self._controller.session
-        name = f"{session.project.name}-{session.project.variant(variant).name}.zip"
-        ask_target(self._window, "Export", name, "Bundles (*.zip)", lambda path: self.export(variant, path))
-
     def export(self, variant: str, target: Path) -> None:
         """Export a variant with the first exporter."""
         controller = self._controller

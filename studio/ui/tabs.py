@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from importlib.util import find_spec
 
 from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
@@ -27,7 +26,7 @@ class CentreTabs(QTabWidget):
         self._controller = controller
         self._made: dict[str, QWidget] = {}
         self.setDocumentMode(True)
-        self._pages = {title: QWidget() for title in TABS if _exists(TABS[title])}
+        self._pages = {title: QWidget() for title in TABS}
         for title, page in self._pages.items():
             QVBoxLayout(page).setContentsMargins(0, 0, 0, 0)
             self.addTab(page, title)
@@ -40,10 +39,8 @@ class CentreTabs(QTabWidget):
             self._awake = True
             self._fill(self.currentIndex())
 
-    def open_tab(self, title: str) -> QWidget | None:
-        """Show a tab and give its widget; None when this build has no such tab."""
-        if title not in self._pages:
-            return None
+    def open_tab(self, title: str) -> QWidget:
+        """Show a tab and give its widget."""
         self._awake = True
         index = list(self._pages).index(title)
         self.setCurrentIndex(index)
@@ -65,10 +62,3 @@ class CentreTabs(QTabWidget):
         layout = page.layout()
         assert layout is not None
         layout.addWidget(made)
-
-
-def _exists(place: str) -> bool:
-    try:
-        return find_spec(place.partition(":")[0]) is not None
-    except ModuleNotFoundError:
-        return False

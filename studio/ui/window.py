@@ -187,8 +187,7 @@ class MainWindow(QMainWindow):
 
     def _ask_export(self, variant: str) -> None:
         self.controller.select(variant)
-        if self.workspace.tabs.open_tab("Deploy") is None:
-            self.files.ask_export(variant)
+        self.workspace.tabs.open_tab("Deploy")
 
     def _measure_shown(self) -> None:
         if "measure" in self._busy:

@@ -126,3 +126,21 @@ def test_a_callback_may_cancel(pool: JobPool) -> None:
     job = pool.submit(f"{TASKS}:wait_for_cancel", {}, on_event=lambda event: job.cancel())
     with pytest.raises(Cancelled):
         job.result(PATIENCE)
+
+
+def test_a_part_is_kept_only_when_it_is_wanted(pool: JobPool) -> None:
+    recorder = Recorder()
+    job = pool.submit(f"{TASKS}:ignore_cancel", {}, partial=True, on_event=recorder)
+    recorder.wait_for_log()
+    job.cancel()
+    assert job.result(PATIENCE) == {"finished": True}
+    assert job.state == "cancelled"
+
+
+def test_without_a_part_even_a_wanted_one_is_cancelled(pool: JobPool) -> None:
+    recorder = Recorder()
+    job = pool.submit(f"{TASKS}:wait_for_cancel", {}, partial=True, on_event=recorder)
+    recorder.wait_for_log()
+    job.cancel()
+    with pytest.raises(Cancelled):
+        job.result(PATIENCE)

@@ -1,0 +1,1 @@
+"""Live benchmark: rolling latency, distribution, running ratios, figures."""
