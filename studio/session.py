@@ -219,10 +219,9 @@ class Session:
         """
         with self._lock:
             project = self.project
-            store = ProjectStore.create(folder, project, self.artifact())
+            others = [self.artifact(variant.id) for variant in project.variants[1:]]
+            store = ProjectStore.create(folder, project, self.artifact(), others)
             try:
-                for variant in project.variants[1:]:
-                    store.blobs.put(self.artifact(variant.id))
                 store.append_measurements(self._measurements)
                 store.append_evaluations(self._evaluations)
             except BaseException:
