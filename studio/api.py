@@ -6,6 +6,7 @@ from studio.core.classes import class_scores, same_class
 from studio.core.cpu import CpuInfo, cpu_info
 from studio.core.dataset import Batch, Dataset, DatasetReader
 from studio.core.device import Device, DeviceKind, UnavailableDevice
+from studio.core.engine import Engine
 from studio.core.environment import Environment
 from studio.core.errors import (
     BurnishError,
@@ -60,6 +61,7 @@ __all__ = [
     "DeviceKind",
     "Difference",
     "Dimension",
+    "Engine",
     "Environment",
     "Estimate",
     "Evaluation",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from studio.core.artifact import Artifact
 from studio.core.dataset import Dataset
 from studio.core.device import Device
+from studio.core.engine import Engine
 from studio.core.errors import Cancelled as Cancelled
 from studio.core.frozen import Frozen
 from studio.core.params import Params
@@ -100,6 +101,8 @@ class PassContext:
         Calibration data, always present when the pass needs it (synthetic if the user has none).
     reporter
         Progress, log and cancellation.
+    engine
+        Runs models: inner tensors over the calibration data, loads to time. Always present in a job.
     """
 
     workdir: Path
@@ -107,6 +110,7 @@ class PassContext:
     device: Device | None = None
     calibration: Dataset | None = None
     reporter: Reporter = field(default_factory=SilentReporter)
+    engine: Engine | None = None
 
 
 class Pass(ABC):

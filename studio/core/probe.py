@@ -33,12 +33,18 @@ def common_tensors(source: Artifact, result: Artifact) -> dict[str, str]:
     }
 
 
-def with_outputs(artifact: Artifact, tensors: Sequence[str], folder: Path) -> Artifact:
-    """Write a copy of a model that also gives `tensors` into a new folder; external data is linked or copied there."""
+def with_outputs(artifact: Artifact, tensors: Sequence[str], folder: Path, *, only: bool = False) -> Artifact:
+    """Write a copy of a model that also gives `tensors` into a new folder; external data is linked or copied there.
+
+    With `only` it gives nothing else; tensors that are inputs are then left out (but for one output
+    that a graph must have).
+    """
     import onnx
 
     proto = read_proto(artifact.path)
-    types = _inferred_types(proto)
+    types = tensor_types(proto)
+    if only:
+        tensors = _keep_only(proto.graph, tensors)
     present = {value.name for value in proto.graph.output}
     for tensor in tensors:
         if tensor not in present:
@@ -53,15 +59,27 @@ def with_outputs(artifact: Artifact, tensors: Sequence[str], folder: Path) -> Ar
     return describe_artifact(path, proto)
 
 
-def _inferred_types(proto: onnx.ModelProto) -> dict[str, onnx.ValueInfoProto]:
-    """Types of inner tensors: some runtimes want them on outputs."""
+def tensor_types(proto: onnx.ModelProto) -> dict[str, onnx.ValueInfoProto]:
+    """Give the types of a graph's tensors, inner ones as far as they can be inferred."""
     import onnx
 
     try:
         graph = onnx.shape_inference.infer_shapes(proto).graph
     except Exception:  # inference is best effort; a runtime may still find the type by itself
         graph = proto.graph
-    return {value.name: value for value in graph.value_info}
+    return {value.name: value for value in (*graph.value_info, *graph.input, *graph.output)}
+
+
+def _keep_only(graph: onnx.GraphProto, tensors: Sequence[str]) -> list[str]:
+    """Drop the outputs that are not asked for; give the tensors that nodes make."""
+    inputs = {value.name for value in graph.input}
+    wanted = [tensor for tensor in tensors if tensor not in inputs]
+    kept = [value for value in graph.output if value.name in wanted]
+    if not wanted:
+        kept = [graph.output[0]]
+    del graph.output[:]
+    graph.output.extend(kept)
+    return wanted
 
 
 def _link(source: Path, target: Path) -> None:

@@ -15,8 +15,9 @@ from studio.core.comparison import GARBAGE_SQNR_DB, OutputDifference
 from studio.core.dataset import Batch, Dataset
 from studio.core.device import Device
 from studio.core.errors import RuntimeLoadError, VerificationError
+from studio.core.place import Place
 from studio.core.report import Reporter, SilentReporter
-from studio.core.runtime import LoadedModel, RunOptions, Runtime
+from studio.core.runtime import LoadedModel, RunOptions
 from studio.core.verification import Verification
 
 #: Samples to compare on: enough that a share of changed classes means something, little enough to stay cheap.
@@ -25,19 +26,6 @@ SAMPLES = 64
 BATCH = 8
 #: Verification stops taking further batches after this long.
 SECONDS = 20.0
-
-
-@dataclass(frozen=True)
-class Place:
-    """A runtime with the device of it to use."""
-
-    runtime: Runtime
-    device: Device
-
-    @property
-    def spec(self) -> str:
-        """Give ``RUNTIME:DEVICE``."""
-        return self.device.spec
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,13 @@ from studio.core.modelfile import read_proto, write_proto
 from studio.core.modelinfo import model_inputs
 from studio.core.params import Params
 from studio.core.passes import Family, Pass, PassContext, PassResult, Survey
+from studio.core.place import Place
 from studio.core.recipe import Recipe, Step
 from studio.core.registry import Registry
 from studio.core.runner import StepRecord, Work, resolve_recipe, run_step
 from studio.core.scope import Scope
 from studio.core.synthetic import synthetic_dataset
-from studio.core.verify import Check, Place, order_places, verify
+from studio.core.verify import Check, order_places, verify
 from studio.locations import load_registry
 from tests import models
 

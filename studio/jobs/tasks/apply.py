@@ -8,6 +8,7 @@ from typing import Any
 
 from studio.core.artifact import Artifact
 from studio.core.device import Device
+from studio.core.engine import Engine
 from studio.core.frozen import Frozen
 from studio.core.passes import Need, PassContext
 from studio.core.recipe import Step
@@ -43,6 +44,7 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     calibration = data_for(registry, wanted.artifact, wanted.calibration, seed=wanted.seed) if needs_data else None
     dataset = data_for(registry, wanted.artifact, wanted.evaluation or wanted.calibration, seed=wanted.seed + 1)
     with tempfile.TemporaryDirectory(prefix="probe-", dir=wanted.folder) as probe:
+        places = order_places(find_places(registry), wanted.device)
         work = Work(
             PassContext(
                 workdir=wanted.folder,
@@ -50,9 +52,10 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
                 device=wanted.device,
                 calibration=calibration,
                 reporter=reporter,
+                engine=Engine(places, Path(probe), reporter),
             ),
             Check(
-                places=order_places(find_places(registry), wanted.device),
+                places=places,
                 dataset=dataset,
                 workdir=Path(probe),
                 reporter=reporter,

@@ -13,9 +13,9 @@ from studio.core.errors import PluginError
 from studio.core.idbounds import id_bounds
 from studio.core.modelfile import read_model, read_proto
 from studio.core.modelinfo import model_inputs
+from studio.core.place import Place
 from studio.core.registry import Registry
 from studio.core.synthetic import synthetic_dataset
-from studio.core.verify import Place
 
 #: samples generated when the user has no data
 SYNTHETIC_SAMPLES = 64

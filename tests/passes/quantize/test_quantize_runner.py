@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from studio.api import PassContext, Step, open_artifact
+from studio.core.place import Place
 from studio.core.runner import Work, run_step
-from studio.core.verify import Check, Place
+from studio.core.verify import Check
 from tests import models
 from tests.passes.quantize.support import AVX2, Samples, get, images, registry, residual_cnn
 
