@@ -24,7 +24,10 @@ def wanted_properties(options: RunOptions) -> dict[str, Any]:
         wanted["INFERENCE_NUM_THREADS"] = options.threads
     if options.streams is not None:
         wanted["NUM_STREAMS"] = options.streams
-    if options.precision != "default":
+    if options.precision == "model":
+        # else a float32 model runs in bfloat16 on a CPU that has it, and in float16 on a GPU, without a word
+        wanted["EXECUTION_MODE_HINT"] = "ACCURACY"
+    elif options.precision != "engine":
         wanted["INFERENCE_PRECISION_HINT"] = options.precision
     if options.pin:
         wanted["ENABLE_CPU_PINNING"] = True

@@ -43,7 +43,11 @@ class RunOptions(Frozen):
     )
     streams: int | None = param(None, "Inferences that run at once; the runtime chooses when empty.", ge=1)
     hint: Literal["latency", "throughput"] = param("latency", "What the runtime should favour.")
-    precision: Literal["default", "f32", "f16", "bf16"] = param("default", "Inference precision hint of the runtime.")
+    precision: Literal["model", "engine", "f32", "f16", "bf16"] = param(
+        "model",
+        "'model' computes in the types that the model states; 'engine' lets the runtime lower them, as OpenVINO does by "
+        "default with bfloat16 or float16 hardware; the others are asked for as a hint.",
+    )
     pin: bool = param(False, "Pin threads to cores where the runtime can.")
 
 

@@ -179,7 +179,8 @@ def test_an_unknown_rank_waits_for_shapes(tmp_path: Path) -> None:
 
 def test_properties_are_asked_for_and_read_back(tmp_path: Path) -> None:
     wanted = module("openvino", "options").wanted_properties
-    assert wanted(RunOptions()) == {"PERFORMANCE_HINT": "LATENCY"}
+    assert wanted(RunOptions()) == {"PERFORMANCE_HINT": "LATENCY", "EXECUTION_MODE_HINT": "ACCURACY"}
+    assert wanted(RunOptions(precision="engine")) == {"PERFORMANCE_HINT": "LATENCY"}
     assert wanted(RunOptions(threads=3, streams=2, hint="throughput", precision="bf16", pin=True)) == {
         "PERFORMANCE_HINT": "THROUGHPUT",
         "INFERENCE_NUM_THREADS": 3,

@@ -29,6 +29,13 @@ def bench_options(function: F) -> F:
         click.option("--threads", type=click.IntRange(1), help="Threads for one inference; else the runtime chooses."),
         click.option("--streams", type=click.IntRange(1), help="Inferences at once, where the runtime has streams."),
         click.option("--hint", type=click.Choice(["latency", "throughput"]), default="latency", show_default=True),
+        click.option(
+            "--precision",
+            type=click.Choice(["model", "engine", "f32", "f16", "bf16"]),
+            default="model",
+            show_default=True,
+            help="'model': compute in the model's own types; 'engine': the runtime may lower them.",
+        ),
         click.option("--seconds", default=6.0, type=click.FloatRange(0.2), show_default=True, help="Time for a pair."),
         click.option("--dim", "dims", multiple=True, metavar="NAME=SIZE", help="Size of a dynamic dimension."),
         click.option("--seed", default=0, type=int, help="Of generated inputs, the order in pairs, the bootstrap."),
@@ -38,12 +45,9 @@ def bench_options(function: F) -> F:
     return function
 
 
-def make_options(
-    batch: int, threads: int | None, streams: int | None, hint: str, seconds: float, dims: Sequence[str], seed: int
-) -> BenchOptions:
-    """Make the options from what the command line gave."""
-    run = RunOptions(threads=threads, streams=streams, hint="throughput" if hint == "throughput" else "latency")
-    return BenchOptions(run=run, batch=batch, seconds=seconds, dims=parse_dims(dims), seed=seed)
+def make_options(batch: int, seconds: float, dims: Sequence[str], seed: int, **run: Any) -> BenchOptions:
+    """Make the options from what the command line gave; `run` are the fields of `RunOptions`."""
+    return BenchOptions(run=RunOptions(**run), batch=batch, seconds=seconds, dims=parse_dims(dims), seed=seed)
 
 
 @click.command("bench")
