@@ -45,8 +45,8 @@ class RunOptions(Frozen):
     hint: Literal["latency", "throughput"] = param("latency", "What the runtime should favour.")
     precision: Literal["model", "engine", "f32", "f16", "bf16"] = param(
         "model",
-        "'model' computes in the types that the model states; 'engine' lets the runtime lower them, as OpenVINO does by "
-        "default with bfloat16 or float16 hardware; the others are asked for as a hint.",
+        "'model' computes in the types that the model states; 'engine' lets the runtime lower them, as OpenVINO "
+        "does by default where the hardware has bfloat16 or float16; the others are asked for as a hint.",
     )
     pin: bool = param(False, "Pin threads to cores where the runtime can.")
 
