@@ -46,6 +46,7 @@ from studio.core.runtime import (
 )
 from studio.core.scope import Scope
 from studio.core.signature import Signature, read_signature
+from studio.core.weights import Weight, find_weights, left_alone, named_nodes, replace_content
 
 __all__ = [
     "Accelerator",
@@ -104,6 +105,7 @@ __all__ = [
     "UnavailableDevice",
     "UsageError",
     "VerificationError",
+    "Weight",
     "accelerators",
     "as_numpy_dtype",
     "canonical_json",
@@ -114,10 +116,13 @@ __all__ = [
     "describe",
     "digest",
     "feeds_for",
+    "find_weights",
     "fixed_batch",
     "fraction_estimate",
     "has_batch_axis",
+    "left_alone",
     "mean_estimate",
+    "named_nodes",
     "nearest",
     "node_names",
     "open_artifact",
@@ -126,6 +131,7 @@ __all__ = [
     "read_proto",
     "read_signature",
     "recipe_toml",
+    "replace_content",
     "run_batch",
     "same_class",
     "trace",

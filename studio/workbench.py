@@ -21,6 +21,7 @@ from studio.core.evaluation import Evaluation
 from studio.core.exporter import ExportResult
 from studio.core.frozen import Frozen
 from studio.core.modelinfo import ModelInfo
+from studio.core.params import parse_params
 from studio.core.passes import Need, Survey
 from studio.core.recipe import Recipe, Step
 from studio.core.registry import Registry
@@ -229,7 +230,9 @@ class Workbench:
 
     def _data_key(self, step: Step, data: Data, device: Device | None) -> str:
         """Name what a step's result depends on besides model and step."""
-        needs = Need.CALIBRATION in self.registry.get_pass(step.pass_id).needs
+        the_pass = self.registry.get_pass(step.pass_id)
+        params = parse_params(the_pass.Params, step.params, owner=the_pass.id)
+        needs = Need.CALIBRATION in the_pass.needs_for(params)
         parts = [f"device={device.spec if device else ''}", f"seed={data.seed}"]
         if needs:
             parts.append(f"calibration={data_digest(data.calibration)}")

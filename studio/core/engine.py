@@ -72,7 +72,14 @@ class Engine:
         raise failure or RuntimeLoadError("No runtime is installed to run the model with.", "pip install onnxruntime")
 
     def activations(
-        self, artifact: Artifact, tensors: Sequence[str], dataset: Dataset, *, limit: int | None = None, batch: int = 0
+        self,
+        artifact: Artifact,
+        tensors: Sequence[str],
+        dataset: Dataset,
+        *,
+        limit: int | None = None,
+        batch: int = 0,
+        together: bool = False,
     ) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:
         """Run a model over a dataset and give inner tensors, in memory that no number of samples makes larger.
 
@@ -91,6 +98,9 @@ class Engine:
             Most samples to run; all when None.
         batch
             Samples of one inference where the model takes any number; chosen from the tensors' sizes when 0.
+        together
+            Give all tensors of an inference at once, however large they are: the caller bounds memory by
+            asking for few. Two models over the same data and batch then give the same samples in step.
 
         Yields
         ------
@@ -109,7 +119,8 @@ class Engine:
         """
         proto = read_light_proto(artifact.path)
         sizes = _sample_bytes(proto, tensors)
-        for group in _groups(sizes, batch or _fitting_batch(sizes)):
+        groups = [sizes] if together else _groups(sizes, batch or _fitting_batch(sizes))
+        for group in groups:
             yield from self._group(artifact, group, dataset, limit, batch or _fitting_batch(group))
 
     def _group(

@@ -127,7 +127,7 @@ class Pass(ABC):
     changes_interface
         Whether it may change names or types of inputs and outputs.
     needs
-        What it must be given besides the model.
+        What it must be given besides the model, whatever the parameters; see `needs_for`.
     """
 
     id: ClassVar[str]
@@ -168,6 +168,10 @@ class Pass(ABC):
         Cancelled
             When the caller asked for it to stop.
         """
+
+    def needs_for(self, params: Any) -> frozenset[Need]:
+        """Say what it must be given with these parameters: at least `needs`."""
+        return self.needs
 
     def refuses(self, earlier: tuple[Step, ...]) -> str:
         """Say why it may not follow these steps; empty when it may."""

@@ -84,6 +84,16 @@ def test_tensors_beyond_the_budget_come_in_groups(tmp_path: Path, monkeypatch: p
     assert all(sum(array.nbytes for array in arrays.values()) <= 24 for _, arrays in found)
 
 
+def test_tensors_asked_for_together_come_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "BUDGET", 24)
+    tensors = ["inner", "positive", "y"]
+    found = list(
+        Engine(places("onnxruntime"), tmp_path).activations(model(tmp_path), tensors, Numbers(), batch=3, together=True)
+    )
+    assert [samples for samples, _ in found] == [3, 3, 1]
+    assert all(set(arrays) == set(tensors) for _, arrays in found)
+
+
 def test_the_input_alone_can_be_asked_for(tmp_path: Path) -> None:
     found = list(Engine(places("onnxruntime"), tmp_path).activations(model(tmp_path), ["x"], Numbers()))
     np.testing.assert_array_equal(np.concatenate([arrays["x"] for _, arrays in found]), Numbers.values)

@@ -39,7 +39,7 @@ def _row(registry: Registry, name: str) -> PassRow:
         family=the_pass.family,
         pass_version=the_pass.version,
         exact=the_pass.exact,
-        needs=tuple(sorted(str(need) for need in the_pass.needs)),
+        needs=tuple(sorted(str(need) for need in the_pass.needs_for(the_pass.Params()))),
         summary=the_pass.summary,
         plugin=registry.plugin_of("pass", name).name,
         params=describe(the_pass.Params),

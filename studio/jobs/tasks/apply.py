@@ -10,6 +10,7 @@ from studio.core.artifact import Artifact
 from studio.core.device import Device
 from studio.core.engine import Engine
 from studio.core.frozen import Frozen
+from studio.core.params import parse_params
 from studio.core.passes import Need, PassContext
 from studio.core.recipe import Step
 from studio.core.report import Reporter
@@ -40,7 +41,8 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     wanted = ApplyStep.model_validate(payload)
     registry = load_registry()
     the_pass = registry.get_pass(wanted.step.pass_id)
-    needs_data = Need.CALIBRATION in the_pass.needs
+    params = parse_params(the_pass.Params, wanted.step.params, owner=the_pass.id)
+    needs_data = Need.CALIBRATION in the_pass.needs_for(params)
     calibration = data_for(registry, wanted.artifact, wanted.calibration, seed=wanted.seed) if needs_data else None
     dataset = data_for(registry, wanted.artifact, wanted.evaluation or wanted.calibration, seed=wanted.seed + 1)
     with tempfile.TemporaryDirectory(prefix="probe-", dir=wanted.folder) as probe:

@@ -9,6 +9,8 @@ from PySide6.QtCore import QEvent, Signal
 from PySide6.QtGui import QEnterEvent
 from PySide6.QtWidgets import QFrame, QWidget
 
+from studio.core.errors import UsageError
+from studio.core.params import parse_params
 from studio.core.passes import Need, Pass, Survey
 from studio.ui.build import column, heading, named, row, tool, words
 from studio.ui.icons import icon
@@ -40,8 +42,8 @@ class PassCard(QFrame):
         self._says = words("Surveying…")
         self._expects = words()
         self._warns = words(look="bad")
-        self._needs = words(_needs(the_pass))
-        self._params = the_pass.Params
+        self._needs = words(_needs(the_pass, {}))
+        self._pass = the_pass
         self._values: Mapping[str, Any] = {}
         self._form: ParamsForm | None = None
         self._open = tool(f"Parameters of {the_pass.title}", "Parameters", checkable=True)
@@ -56,7 +58,7 @@ class PassCard(QFrame):
     def form(self) -> ParamsForm:
         """The form, made when it is first opened: most never are."""
         if self._form is None:
-            self._form = ParamsForm(self._params, self.pass_id)
+            self._form = ParamsForm(self._pass.Params, self.pass_id)
             self._form.set_values(self._values)
             self._form.changed.connect(lambda values: self.params_changed.emit(self.pass_id, values))
             self._whole.addWidget(self._form)
@@ -91,6 +93,7 @@ class PassCard(QFrame):
             self._form.set_values(params)
         self._warns.setText(refused)
         self._warns.setVisible(bool(refused))
+        self._needs.setText(_needs(self._pass, params))
         self._needs.setVisible(on and bool(self._needs.text()))
 
     def set_tokens(self, tokens: Tokens) -> None:
@@ -131,10 +134,14 @@ class PassCard(QFrame):
         self._needs.hide()
 
 
-def _needs(the_pass: Pass) -> str:
+def _needs(the_pass: Pass, values: Mapping[str, Any]) -> str:
     texts = {
         Need.CALIBRATION: "Needs calibration data (Model menu); generated inputs are used without it.",
         Need.LABELS: "Needs labelled data.",
         Need.TRAINING: "Trains: this takes long.",
     }
-    return " ".join(texts[need] for need in sorted(the_pass.needs))
+    try:
+        params = parse_params(the_pass.Params, values)
+    except UsageError:  # the form shows what is wrong
+        params = the_pass.Params()
+    return " ".join(texts[need] for need in sorted(the_pass.needs_for(params)))
