@@ -27,9 +27,11 @@ from studio.core.feeds import check_feeds
 from studio.core.frozen import Frozen, canonical_json, digest
 from studio.core.hardware import Accelerator, accelerators, cpu_device
 from studio.core.intervals import fraction_estimate, mean_estimate
+from studio.core.linear import Linear, Window, padding
 from studio.core.measurement import Measurement, Memory
 from studio.core.metric import Estimate, Metric
 from studio.core.modelfile import read_model, read_proto, write_model, write_proto
+from studio.core.moments import Moments, Site, gather_moments, moment_bytes
 from studio.core.params import Params, ParamSpec, describe, param
 from studio.core.passes import Family, Need, NodeChange, Pass, PassContext, PassResult, Range, Survey
 from studio.core.provenance import node_names, trace
@@ -75,11 +77,13 @@ __all__ = [
     "Feed",
     "Frozen",
     "Golden",
+    "Linear",
     "LoadedModel",
     "Measurement",
     "Memory",
     "Metric",
     "ModelError",
+    "Moments",
     "Need",
     "NodeChange",
     "ParamSpec",
@@ -98,6 +102,7 @@ __all__ = [
     "Scope",
     "Signature",
     "SilentReporter",
+    "Site",
     "Step",
     "StoreError",
     "Survey",
@@ -106,6 +111,7 @@ __all__ = [
     "UsageError",
     "VerificationError",
     "Weight",
+    "Window",
     "accelerators",
     "as_numpy_dtype",
     "canonical_json",
@@ -119,13 +125,16 @@ __all__ = [
     "find_weights",
     "fixed_batch",
     "fraction_estimate",
+    "gather_moments",
     "has_batch_axis",
     "left_alone",
     "mean_estimate",
+    "moment_bytes",
     "named_nodes",
     "nearest",
     "node_names",
     "open_artifact",
+    "padding",
     "param",
     "read_model",
     "read_proto",
