@@ -31,7 +31,7 @@ from studio.core.linear import Linear, Window, padding
 from studio.core.measurement import Measurement, Memory
 from studio.core.metric import Estimate, Metric
 from studio.core.modelfile import read_model, read_proto, write_model, write_proto
-from studio.core.moments import Moments, Site, gather_moments, moment_bytes
+from studio.core.moments import Moments, Site, gather_moments, moment_bytes, observe
 from studio.core.params import Params, ParamSpec, describe, param
 from studio.core.passes import Family, Need, NodeChange, Pass, PassContext, PassResult, Range, Survey
 from studio.core.provenance import node_names, trace
@@ -133,6 +133,7 @@ __all__ = [
     "named_nodes",
     "nearest",
     "node_names",
+    "observe",
     "open_artifact",
     "padding",
     "param",

@@ -123,6 +123,16 @@ class Engine:
         for group in groups:
             yield from self._group(artifact, group, dataset, limit, batch or _fitting_batch(group))
 
+    def sample_bytes(self, artifact: Artifact, tensors: Sequence[str]) -> dict[str, int]:
+        """Estimate the bytes of tensors for one sample, dynamic dimensions assumed.
+
+        Raises
+        ------
+        KeyError
+            For a tensor that the graph does not have.
+        """
+        return _sample_bytes(read_light_proto(artifact.path), tensors)
+
     def _group(
         self, artifact: Artifact, sizes: Mapping[str, int], dataset: Dataset, limit: int | None, batch: int
     ) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:

@@ -13,13 +13,14 @@ import pytest
 from numpy.typing import NDArray
 from onnx import helper
 
+from studio.core import moments as moments_module
 from studio.core.artifact import open_artifact
 from studio.core.dataset import Batch, Dataset
 from studio.core.engine import Engine
 from studio.core.errors import DataError
 from studio.core.linear import Linear
 from studio.core.modelfile import read_model
-from studio.core.moments import Site, gather_moments, moment_bytes
+from studio.core.moments import Site, gather_moments, moment_bytes, observe
 from studio.core.scope import Scope
 from studio.core.weights import find_weights
 from tests import models
@@ -30,6 +31,7 @@ class Rows(Dataset):
     """An array as a dataset."""
 
     name = "rows"
+    input = "x"
 
     def __init__(self, array: NDArray[Any]) -> None:
         self.array, self.samples = array, len(array)
@@ -37,7 +39,7 @@ class Rows(Dataset):
     def batches(self, size: int, limit: int | None = None) -> Iterator[Batch]:
         end = min(self.samples, limit or self.samples)
         for start in range(0, end, size):
-            yield Batch(start, {"x": self.array[start : min(end, start + size)]})
+            yield Batch(start, {self.input: self.array[start : min(end, start + size)]})
 
     def digest(self) -> str:
         return "rows"
@@ -126,7 +128,7 @@ def test_moments_are_those_of_all_rows(tmp_path: Path, diagonal: bool) -> None:
     linear = Linear.of(found)
     assert linear is not None
     site = Site("layer", linear, "x", "y", diagonal)
-    moments = gather_moments(Engine(places("onnxruntime"), tmp_path), artifact, [site], Rows(x), limit=10)["layer"]
+    (moments,) = gather_moments(Engine(places("onnxruntime"), tmp_path), artifact, [site], Rows(x), limit=10)
     rows = x[:10].reshape(-1, 5).astype(np.float64)
     outputs = rows @ found.tensor.numpy()
     full = rows.T @ rows
@@ -147,6 +149,46 @@ def test_nan_and_no_samples_are_refused(tmp_path: Path) -> None:
     x = np.ones((3, 5), np.float32)
     x[2, 1] = np.nan
     with pytest.raises(DataError, match=r"NaN or infinity at 'layer'"):
-        gather_moments(engine, artifact, [Site("layer", linear, "x")], Rows(x))
+        list(gather_moments(engine, artifact, [Site("layer", linear, "x")], Rows(x)))
     with pytest.raises(DataError, match="no sample"):
-        gather_moments(engine, artifact, [Site("layer", linear, "x")], Rows(x[:0]))
+        list(gather_moments(engine, artifact, [Site("layer", linear, "x")], Rows(x[:0])))
+
+
+def test_layers_beyond_the_budget_are_observed_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    proto = models.mlp(8, 16, 4)
+    artifact = open_artifact(models.save(proto, tmp_path / "mlp.onnx"))
+    weights, _ = find_weights(read_model(artifact), Scope())
+    sites, refused = observe(weights, outputs=True)
+    assert not refused
+    x = np.random.default_rng(1).standard_normal((9, 8)).astype(np.float32)
+    data = Rows(x)
+    data.input = "image"
+    engine = Engine(places("onnxruntime"), tmp_path)
+    whole = list(gather_moments(engine, artifact, sites, data))
+    monkeypatch.setattr(moments_module, "MOMENTS", 8)
+    runs: list[list[str]] = []
+    original = Engine.activations
+
+    def counted(self: Engine, artifact: Any, tensors: list[str], *args: Any, **how: Any) -> Any:
+        runs.append(tensors)
+        return original(self, artifact, tensors, *args, **how)
+
+    monkeypatch.setattr(Engine, "activations", counted)
+    parts = list(gather_moments(engine, artifact, sites, data))
+    assert runs == [["image", "h"], ["r", "logits"]]
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(one.xx, other.xx)
+        np.testing.assert_allclose(one.xy, other.xy)
+
+
+def test_inputs_of_one_model_with_outputs_of_another(tmp_path: Path) -> None:
+    first = open_artifact(layer(tmp_path / "a", "MatMul", (5, 7), ["batch", 5]))  # type: ignore[list-item]
+    second = onnx.load(str(first.path))
+    doubled = onnx.numpy_helper.to_array(second.graph.initializer[0]) * 2
+    second.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(doubled, "w"))
+    other = open_artifact(models.save(second, tmp_path / "b" / "layer.onnx"))
+    (weight,), _ = find_weights(read_model(first), Scope())
+    sites, _ = observe([weight], outputs=True)
+    x = np.random.default_rng(1).standard_normal((20, 5)).astype(np.float32)
+    (moments,) = gather_moments(Engine(places("onnxruntime"), tmp_path), first, sites, Rows(x), reference=other)
+    np.testing.assert_allclose(moments.xy[0], x.T @ (x @ doubled), rtol=1e-4, atol=1e-4)
