@@ -1,1 +1,1 @@
-"""Magnitude pruning of single weights."""
+"""Pruning of single weights and of patterns of them."""

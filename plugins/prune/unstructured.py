@@ -1,24 +1,26 @@
-"""Unstructured magnitude pruning."""
+"""Unstructured pruning: by magnitude, or by what calibration data shows."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from studio.api import (
     Artifact,
     Device,
+    Need,
     NodeChange,
     Params,
     Pass,
     PassContext,
     PassResult,
-    Range,
     Scope,
     Survey,
     param,
     read_model,
     write_model,
 )
+
+from .expectation import size, speed
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
 
 WHY_NOT = "There is no weight to prune."
 NO_SPARSITY = "A sparsity of 0 prunes nothing."
-SPEED = "zeros are multiplied like other numbers: only hardware with sparse kernels gains"
-SIZE = "the file stays as large; compressed (zip, gzip) it shrinks with the sparsity"
 
 
 class UnstructuredParams(Params):
@@ -38,14 +38,23 @@ class UnstructuredParams(Params):
     sparsity: float = param(
         0.5, "Share of the weights to set to zero.", unit="of the weights", ge=0, lt=1, candidates=(0.5, 0.7, 0.8, 0.9)
     )
-    ranking: Literal["layer", "global"] = param(
-        "layer", "'layer' prunes each layer by the share; 'global' the smallest weights of the whole model."
+    criterion: Literal["magnitude", "wanda", "sparsegpt"] = param(
+        "magnitude",
+        "What goes: the smallest weights; those whose product with their input is smallest (Wanda); or that, with the "
+        "weights that stay making up for it (SparseGPT). The last two need calibration data.",
+        candidates=("magnitude", "wanda", "sparsegpt"),
     )
+    ranking: Literal["layer", "global"] = param(
+        "layer",
+        "'layer' prunes each layer by the share; 'global' the smallest weights of the whole model, by magnitude only.",
+    )
+    samples: int = param(128, "Most calibration samples to use.", unit="samples", ge=1, le=100_000)
+    dampening: float = param(0.01, "Dampening of the Hessian, for sparsegpt.", gt=0, le=10, advanced=True)
     min_weights: int = param(256, "Leave layers with fewer weights alone.", unit="weights", ge=1)
 
 
 class Unstructured(Pass):
-    """Set the weights of least magnitude to zero (Han et al. 2015, "Learning both Weights and Connections").
+    """Set single weights to zero: Han et al. 2015, Wanda (arXiv:2306.11695) or SparseGPT (arXiv:2301.00774).
 
     It does not train afterwards: accuracy falls with the sparsity, so evaluate. Exactly the share asked for
     becomes zero, ties included.
@@ -55,14 +64,16 @@ class Unstructured(Pass):
     title = "Unstructured sparsity"
     family = "structure"
     exact = False
-    summary = "Set the smallest weights to zero."
+    summary = "Set single weights to zero."
     Params: ClassVar[type[Params]] = UnstructuredParams
+
+    def needs_for(self, params: Any) -> frozenset[Need]:
+        """Need data for the criteria that look at it."""
+        return self.needs if params.criterion == "magnitude" else frozenset({Need.CALIBRATION})
 
     def survey(self, model: ir.Model, params: UnstructuredParams, device: Device | None, scope: Scope) -> Survey:
         """List the layers that it would prune."""
-        from .targets import find_targets
-
-        targets, warnings = find_targets(model, scope, params.min_weights)
+        targets, warnings = _targets(model, params, scope)
         why_not = NO_SPARSITY if params.sparsity == 0 else "" if targets else WHY_NOT
         if why_not:
             return Survey(applies=False, summary=why_not, why_not=why_not, warnings=warnings)
@@ -71,20 +82,26 @@ class Unstructured(Pass):
             applies=True,
             summary=f"{params.sparsity:.0%} of {weights:,} weights in {len(targets):,} layers",
             nodes=tuple(target.name for target in targets),
-            speed=Range(low=0.97, high=1.04, reason=SPEED) if device is not None else None,
-            size=Range(low=1.0, high=1.0, reason=SIZE),
+            speed=speed(device),
+            size=size(),
             warnings=warnings,
         )
 
     def apply(self, artifact: Artifact, params: UnstructuredParams, context: PassContext) -> PassResult:
-        """Choose the weights, and write the model with them set to zero."""
-        from .targets import find_targets
+        """Choose the weights, and write the model with them set to zero.
 
+        Raises
+        ------
+        DataError
+            When a criterion that looks at data has none, or the data gives values that are not finite.
+        """
         model = read_model(artifact)
-        targets, warnings = find_targets(model, context.scope, params.min_weights)
+        targets, warnings = _targets(model, params, context.scope)
         if params.sparsity == 0 or not targets:
             reason = NO_SPARSITY if params.sparsity == 0 else WHY_NOT
             return PassResult(artifact=artifact, warnings=(reason, *warnings))
+        if params.criterion != "magnitude":
+            return _by_data(artifact, model, targets, params, context, warnings)
         cuts = _choose(targets, params, context)
         for target, cut in zip(targets, cuts, strict=True):
             _rewrite(target, cut, context)
@@ -95,6 +112,39 @@ class Unstructured(Pass):
             warnings=warnings,
             notes=_notes(targets, cuts),
         )
+
+
+def _targets(model: ir.Model, params: UnstructuredParams, scope: Scope) -> tuple[list[Target], tuple[str, ...]]:
+    """List the weights to prune; those that data cannot judge are left alone where data is to judge."""
+    from studio.api import left_alone, observe
+
+    from .targets import find_targets
+
+    targets, warnings = find_targets(model, scope, params.min_weights)
+    if params.criterion == "magnitude":
+        return targets, warnings
+    sites, refused = observe(targets)
+    seen = {site.key for site in sites}
+    return [target for target in targets if target.name in seen], (*warnings, *left_alone(refused))
+
+
+def _by_data(
+    artifact: Artifact,
+    model: ir.Model,
+    targets: list[Target],
+    params: UnstructuredParams,
+    context: PassContext,
+    warnings: tuple[str, ...],
+) -> PassResult:
+    from .informed import Plan, prune_by_data
+    from .masks import Share
+
+    assert params.criterion != "magnitude"
+    if params.ranking == "global":
+        warnings += (f"{params.criterion} compares weights within a layer: every layer was pruned by the share.",)
+    plan = Plan(params.criterion, Share(params.sparsity), params.samples, params.dampening)
+    result = prune_by_data(artifact, model, targets, plan, context)
+    return result.model_copy(update={"warnings": (*warnings, *result.warnings)})
 
 
 def _choose(targets: list[Target], params: UnstructuredParams, context: PassContext) -> list[Cut]:
