@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from .decompose import Factors
 from .layers import Layer
+from .tidy import Names, drop_unused
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,10 +23,7 @@ class Rewriter:
 
     def __init__(self, model: ir.Model) -> None:
         self._graph = model.graph
-        self._names = {node.name or "" for node in model.graph.all_nodes()}
-        for graph in (model.graph, *model.graph.subgraphs()):
-            self._names |= {value.name or "" for value in (*graph.inputs, *graph.initializers.values())}
-            self._names |= {value.name or "" for node in graph for value in node.outputs}
+        self._names = Names(model)
 
     def replace(self, layer: Layer, factors: Factors, bias: NDArray[Any] | None) -> list[str]:
         """Put factors in a layer's place.
@@ -45,7 +43,7 @@ class Rewriter:
         added = build(layer, factors)
         if bias is not None:
             self._set_bias(layer, bias)
-        self._drop(old)
+        drop_unused(old)
         return added
 
     def _products(self, layer: Layer, factors: Factors) -> list[str]:
@@ -88,8 +86,8 @@ class Rewriter:
         self, layer: Layer, operator: str, inputs: Sequence[ir.Value | None], attributes: list[ir.Attr], label: str
     ) -> ir.Node:
         node, dtype = layer.weight.node, layer.weight.tensor.dtype
-        output = ir.Value(name=self._unique(f"{layer.name}_{label}_out"), type=ir.TensorType(dtype))
-        name = self._unique(f"{layer.name}_{label}")
+        output = ir.Value(name=self._names.unique(f"{layer.name}_{label}_out"), type=ir.TensorType(dtype))
+        name = self._names.unique(f"{layer.name}_{label}")
         made = ir.Node("", operator, inputs, attributes, outputs=[output], name=name)
         self._graph.insert_before(node, made)
         return made
@@ -101,7 +99,7 @@ class Rewriter:
         import numpy as np
 
         stored = np.ascontiguousarray(array, dtype=np.float32 if dtype != ir.DataType.DOUBLE else np.float64)
-        tensor = ir.Tensor(stored.astype(dtype.numpy()), dtype=dtype, name=self._unique(name))
+        tensor = ir.Tensor(stored.astype(dtype.numpy()), dtype=dtype, name=self._names.unique(name))
         value = ir.Value(name=tensor.name, const_value=tensor, type=ir.TensorType(dtype), shape=tensor.shape)
         self._graph.register_initializer(value)
         return value
@@ -117,24 +115,7 @@ class Rewriter:
         node.replace_input_with(index, value)
         if node.op_type == "Gemm":
             node.attributes.pop("beta", None)
-        self._drop(old)
-
-    def _unique(self, name: str) -> str:
-        while name in self._names:
-            name += "'"
-        self._names.add(name)
-        return name
-
-    def _drop(self, value: ir.Value | None) -> None:
-        """Remove a constant that nothing uses any more, and the nodes that only led to it."""
-        while value is not None and not value.uses() and not value.is_graph_output():
-            node = value.producer()
-            if node is None:
-                if value.is_initializer() and not value.is_graph_input():
-                    self._graph.initializers.pop(str(value.name), None)
-                return
-            value = node.inputs[0] if node.inputs else None
-            self._graph.remove(node, safe=True)
+        drop_unused(old)
 
 
 def _as_kernel(array: NDArray[Any], rank: int) -> NDArray[Any]:

@@ -67,7 +67,6 @@ def test_repair_is_exact_for_one_weight_of_two(tmp_path: Path) -> None:
     main = graph([node("MatMul", "x w", "y", name="fc")], [("x", ("batch", 2))], [("y", None)], {"w": array})
     path = save(tmp_path / "m.onnx", main)
     how: dict[str, Any] = {
-        "criterion": "sparsegpt",
         "sparsity": 0.5,
         "samples": 400,
         "min_weights": 1,
