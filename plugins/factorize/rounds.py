@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from studio.api import (
@@ -94,20 +95,16 @@ class _Work:
         size = -(-len(layers) // rounds)
         for start in range(0, len(layers), size):
             sites = [layer.site for layer in layers[start : start + size]]
-            folder = self.context.workdir / "round"
-            current = self.artifact
-            if self.done:
-                folder.mkdir()
-                current = write_model(self.model, folder / "model.onnx")
-            yield from gather_moments(
-                self.context.engine,
-                current,
-                sites,
-                self.context.calibration,
-                limit=self.params.samples,
-                reference=self.artifact,
-            )
-            shutil.rmtree(folder, ignore_errors=True)
+            with TemporaryDirectory(dir=self.context.workdir, prefix="round-") as folder:
+                current = write_model(self.model, Path(folder) / "model.onnx") if self.done else self.artifact
+                yield from gather_moments(
+                    self.context.engine,
+                    current,
+                    sites,
+                    self.context.calibration,
+                    limit=self.params.samples,
+                    reference=self.artifact,
+                )
 
     def _one(self, layer: Layer, moments: Moments, shares: Shares, timer: Timer | None, rewriter: Rewriter) -> None:
         params = self.params

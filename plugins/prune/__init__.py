@@ -1,1 +1,1 @@
-"""Pruning of single weights and of patterns of them."""
+"""Pruning of single weights, of patterns of them, and of whole blocks."""
