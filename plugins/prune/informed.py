@@ -20,6 +20,7 @@ from studio.api import (
     NodeChange,
     PassContext,
     PassResult,
+    Site,
     Weight,
     gather_moments,
     left_alone,
@@ -29,8 +30,11 @@ from studio.api import (
 )
 
 from .masks import Pattern, Rule, Share, mask
+from .refit import known_bias, refitted
 from .second_order import prune_and_repair
 
+#: rounds in which SparseGPT goes through the layers
+ROUNDS = 8
 Criterion = Literal["magnitude", "wanda", "sparsegpt"]
 
 
@@ -68,7 +72,8 @@ def prune_by_data(
     """Prune the weights of a model by their part in the outputs.
 
     Wanda (Sun et al. 2023, arXiv:2306.11695) takes a weight for as important as its magnitude times the norm of
-    its input, within each output's row. SparseGPT also moves the weights that stay; see `second_order`.
+    its input, within each output's row. SparseGPT also moves the weights that stay, and fits
+    each layer to the original outputs, given the inputs of the network pruned so far; see `second_order`.
 
     Parameters
     ----------
@@ -82,12 +87,11 @@ def prune_by_data(
     """
     if context.calibration is None or context.engine is None:
         raise DataError(f"The criterion {plan.criterion} needs calibration data.", "Give a dataset of typical inputs.")
-    sites, refused = observe(targets)
+    sites, refused = _sites(targets, plan)
     done = _Done(refused=dict(refused))
     by_name = {target.name: target for target in targets}
     with TemporaryDirectory(dir=context.workdir, prefix="weights-") as folder:
-        found = gather_moments(context.engine, artifact, sites, context.calibration, limit=plan.samples)
-        for number, moments in enumerate(found):
+        for number, moments in enumerate(_observed(artifact, model, sites, plan, context)):
             context.reporter.progress(number, len(sites), "pruning")
             context.reporter.check()
             _one(by_name[moments.site.key], moments, plan, Path(folder) / str(number), done)
@@ -110,6 +114,38 @@ def prune_by_data(
     )
 
 
+def _sites(targets: Sequence[Weight], plan: Plan) -> tuple[list[Site], dict[str, list[str]]]:
+    """Describe what to observe of each layer: Wanda looks at each input alone, SparseGPT at pairs and at outputs."""
+    finite = [target for target in targets if np.isfinite(target.tensor.numpy()).all()]
+    sites, refused = observe(finite, outputs=plan.criterion == "sparsegpt")
+    odd = [target.name for target in targets if target not in finite]
+    refused = {**refused, "it has weights that are not finite": odd}
+    if plan.criterion == "wanda":
+        return [replace(site, diagonal=True) for site in sites], refused
+    by_name = {target.name: target for target in targets}
+    fitted = {site.key for site in sites if known_bias(by_name[site.key], site.linear) is not None}
+    return [site if site.key in fitted else replace(site, output="") for site in sites], refused
+
+
+def _observed(
+    artifact: Artifact, model: ir.Model, sites: Sequence[Site], plan: Plan, context: PassContext
+) -> Iterator[Moments]:
+    """Give the moments of each layer; SparseGPT's in rounds, each of the network as the rounds before left it."""
+    assert context.engine is not None and context.calibration is not None
+    size = -(-len(sites) // ROUNDS) if plan.criterion == "sparsegpt" else len(sites)
+    for start in range(0, len(sites), max(1, size)):
+        with TemporaryDirectory(dir=context.workdir, prefix="round-") as folder:
+            current = write_model(model, Path(folder) / "model.onnx") if start else artifact
+            yield from gather_moments(
+                context.engine,
+                current,
+                sites[start : start + size],
+                context.calibration,
+                limit=plan.samples,
+                reference=artifact,
+            )
+
+
 def _one(target: Weight, moments: Moments, plan: Plan, file: Path, done: _Done) -> None:
     linear = moments.site.linear
     if isinstance(plan.rule, Pattern) and not fits(linear, plan.rule):
@@ -117,14 +153,14 @@ def _one(target: Weight, moments: Moments, plan: Plan, file: Path, done: _Done) 
         return
     array = target.tensor.numpy()
     matrix = linear.matrix(array)
-    if not np.isfinite(matrix).all():
-        done.refused.setdefault("it has weights that are not finite", []).append(target.name)
-        return
     repaired = plan.criterion == "sparsegpt" and moments.xx.ndim == 3
     if plan.criterion == "sparsegpt" and not repaired:
         done.wide.append(target.name)
     if repaired and moments.rows < linear.inputs:
         done.few.append(target.name)
+    bias = known_bias(target, linear)
+    if repaired and bias is not None and moments.site.output:
+        matrix = refitted(matrix, moments, bias, plan.dampening)
     order = channels_last(linear)
     groups = [
         _pruned(part[:, order], moments.xx[group], replace(plan, rule=rule), order, moments.rows)

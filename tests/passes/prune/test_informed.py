@@ -60,6 +60,23 @@ def test_on_data_not_seen_each_criterion_is_better_than_the_one_before(
     assert errors[1] < errors[0]
 
 
+def test_each_layer_is_fitted_to_the_original_outputs(tmp_path: Path) -> None:
+    arrays = {f"w{index}": weight(32, 32, seed=index) / 6 for index in range(6)}
+    biases = {f"c{index}": weight(32, seed=index) / 3 for index in range(6)}
+    nodes = []
+    for index in range(6):
+        nodes.append(node("Gemm", f"{f'r{index}' if index else 'x'} w{index} c{index}", f"h{index}", name=f"fc{index}"))
+        nodes.append(node("Relu", f"h{index}", "y" if index == 5 else f"r{index + 1}"))
+    path = save(tmp_path / "m.onnx", graph(nodes, [("x", ("batch", 32))], [("y", None)], {**arrays, **biases}))
+    x, unseen = weight(600, 32, seed=8), {"x": weight(200, 32, seed=9)}
+    how: dict[str, Any] = {"sparsity": 0.6, "samples": 600}
+    errors = [
+        error(path, apply(SHARE, path, Samples(x=x), criterion=criterion, **how)[0], unseen)
+        for criterion in ("wanda", "sparsegpt")
+    ]
+    assert errors[1] < errors[0] / 2
+
+
 def test_repair_is_exact_for_one_weight_of_two(tmp_path: Path) -> None:
     # y = w1 x1 + w2 x2: without the first weight, the best second one is known
     x = np.random.default_rng(0).standard_normal((400, 2)) @ [[1, 0.8], [0, 0.6]]
