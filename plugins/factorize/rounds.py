@@ -64,7 +64,8 @@ class _Work:
         """Go through the layers in rounds; each sees the network as the rounds before left it."""
         params, rewriter = self.params, Rewriter(self.model)
         shares = self._shares(layers)
-        timer = Timer(self.context.engine, self.context) if params.time_check and self.context.engine else None
+        timed = params.time_check or params.criterion == "latency"
+        timer = Timer(self.context.engine, self.context) if timed and self.context.engine else None
         by_name = {layer.name: layer for layer in layers}
         self.operators = {layer.name: layer.weight.node.op_type for layer in layers}
         for moments in self._observed(layers):

@@ -221,3 +221,11 @@ def test_surveys_follow_the_variant(session: Session, model: Path, topics: list[
     assert session.survey()["quantize.float16"].applies
     assert not session.survey(half.id)["quantize.float16"].applies
     assert topics.count("surveys") == 2
+
+
+def test_what_a_step_needs_follows_its_parameters(session: Session, model: Path, prune: Step) -> None:
+    session.open_model(model)
+    by_data = prune.model_copy(update={"params": {**prune.params, "criterion": "wanda"}})
+    first, second = session.apply(recipe(prune)), session.apply(recipe(by_data))
+    assert not any("generated inputs" in text for record in first.records for text in record.warnings)
+    assert any("generated inputs" in text for record in second.records for text in record.warnings)
