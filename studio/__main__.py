@@ -29,6 +29,13 @@ def main() -> int:
         from studio.jobs.worker import main as work
 
         return work()
+    try:
+        return _dispatch(arguments)
+    except KeyboardInterrupt:  # before the command line listens for it, or once more while it ends
+        return 1
+
+
+def _dispatch(arguments: list[str]) -> int:
     from studio.cli.main import is_command, run
 
     if is_command(arguments) or (arguments and not Path(arguments[0]).exists()):

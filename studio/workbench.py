@@ -224,6 +224,8 @@ class Workbench:
             return job.result()
         except BaseException:
             job.cancel()
+            # What it was writing can be removed only when it writes no more; it is made to end within the grace.
+            job.wait()
             raise
 
     _run = run_task

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from studio.api import Artifact, NodeChange, PassContext, PassError, PassResult, read_model, write_model
+from studio.api import Artifact, NodeChange, PassContext, PassError, PassResult, StoreError, read_model, write_model
 
 from .fuse import SCOPED, WHY_NOT
 from .names import all_nodes, name_nodes
@@ -79,6 +79,8 @@ def _optimize(artifact: Artifact, folder: Path, disabled: tuple[str, ...]) -> Ar
             str(artifact.path), options, providers=["CPUExecutionProvider"], disabled_optimizers=list(disabled)
         )
     except Exception as error:
+        if "Failed to write" in str(error):
+            raise StoreError(f"{path} cannot be written.", "Free some space on that disk.") from error
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise PassError(
             f"ONNX Runtime cannot load the model: {reason}.", "Use the portable engine of this pass instead."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 RESULT = "model.onnx"
+#: what ONNX Runtime says before it says what is wrong
+_NOISE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from .*? failed:|Fatal error: ")
 
 
 def write_checked(proto: onnx.ModelProto, workdir: Path, *, typed: set[str]) -> Artifact:
@@ -48,8 +51,8 @@ def write_checked(proto: onnx.ModelProto, workdir: Path, *, typed: set[str]) -> 
         for left in (path, path.with_name(f"{path.name}.data")):
             left.unlink(missing_ok=True)
         raise PassError(
-            f"The result is not a valid model: {first_line(error)}.",
-            "Leave the operator it names out of the step's scope, or run graph clean-up first.",
+            f"The quantized model cannot be loaded: {first_line(error)}.",
+            "Leave the operator it names out of the step's scope, or see whether 'burnish bench' runs its source.",
         ) from error
     return artifact
 
@@ -76,8 +79,8 @@ def open_session(path: Path, *, lean: bool = False) -> object:
 
 
 def first_line(error: Exception) -> str:
-    """Give the first line of a library's message, without its last full stop."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    """Give the first line of a library's message, without status codes, our own file names and its last full stop."""
+    return _NOISE.sub("", (str(error).strip().splitlines() or [type(error).__name__])[0]).rstrip(".")
 
 
 def finished(proto: onnx.ModelProto, tidy: Callable[[ir.Graph], None] | None = None) -> onnx.ModelProto:

@@ -21,6 +21,7 @@ from studio.core.registry import Registry
 from studio.locations import cache_folder, load_registry
 
 if TYPE_CHECKING:
+    from studio.jobs.pool import JobPool
     from studio.jobs.protocol import JobEvent
     from studio.session import Session
     from studio.workbench import Workbench
@@ -42,11 +43,14 @@ class App:
 
     Attributes
     ----------
+    pool
+        Where jobs run; one of its own, which ends with it, when there is none.
     json
         Whether stdout gets one JSON document and nothing else.
     """
 
     window: Window
+    pool: JobPool | None = None
     json: bool = False
     debug: bool = False
 
@@ -79,7 +83,7 @@ class App:
             from studio.session import Session
             from studio.workbench import Workbench
 
-            pool = self._stack.enter_context(JobPool(spare=False))
+            pool = self.pool or self._stack.enter_context(JobPool(spare=False))
             self._session = Session(Workbench(self.registry, pool, cache_folder()))
         return self._session
 
@@ -140,6 +144,14 @@ def print_error(console: Console, error: BurnishError, *, debug: bool) -> None:
         console.print(f"  {error.hint}", markup=False)
     if debug:
         console.print("".join(getattr(error, "__notes__", ())) or "(no further detail)", style="dim", markup=False)
+        console.print_exception()
+
+
+def print_failure(console: Console, message: str, hint: str, *, debug: bool) -> None:
+    """Print what is wrong and what to do about an error that nobody foresaw."""
+    console.print(f"error: {message}", style="red", markup=False)
+    console.print(f"  {hint}", markup=False)
+    if debug:
         console.print_exception()
 
 

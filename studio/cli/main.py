@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
 from studio import __version__
-from studio.cli.app import App, Window, print_error
-from studio.core.errors import BurnishError, Cancelled
+from studio.cli.app import App, Window, print_error, print_failure
+from studio.core.errors import BurnishError, Cancelled, ModelError
+
+if TYPE_CHECKING:
+    from studio.jobs.pool import JobPool
 
 #: command to its module in `studio.cli.commands`; imported when used, so that --help stays quick
 COMMANDS = {
@@ -46,6 +51,15 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; what looks like a path was meant to be opened."""
+        name = args[0]
+        if name not in COMMANDS and Path(name).suffix in (".onnx", ".burnish"):
+            raise ModelError(f"There is no file {name}.", "Check the path.")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list without importing the commands."""
         with formatter.section("Commands"):
@@ -72,9 +86,12 @@ def is_command(arguments: Sequence[str]) -> bool:
     return bool(arguments) and (arguments[0] in COMMANDS or arguments[0].startswith("-"))
 
 
-def run(arguments: Sequence[str], window: Window) -> int:
-    """Run the command line; gives the exit status: 0 done, 1 the work failed, 2 wrong usage."""
-    with App(window) as app:
+def run(arguments: Sequence[str], window: Window, pool: JobPool | None = None) -> int:
+    """Run the command line; gives the exit status: 0 done, 1 the work failed or was stopped, 2 wrong usage.
+
+    Jobs run on `pool`, which stays open; without one they have a pool of their own.
+    """
+    with App(window, pool) as app:
         try:
             result: Any = burnish.main(list(arguments), prog_name="burnish", obj=app, standalone_mode=False)
             return result if isinstance(result, int) else 0
@@ -90,11 +107,21 @@ def run(arguments: Sequence[str], window: Window) -> int:
             app.console.print("Stopped; nothing was left half-written.", markup=False)
             return 1
         except BrokenPipeError:
-            return 1
+            # Whoever reads stdout has gone; nor may Python try to flush it at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         except MemoryError:
-            app.console.print("error: There is not enough memory.", style="red", markup=False)
-            app.console.print("  Close other programs, or use a smaller batch.", markup=False)
-            return 1
+            hint = "Close other programs, or use a smaller batch."
+            print_failure(app.console, "There is not enough memory.", hint, debug=app.debug)
+        except OSError as error:
+            place = f"{error.filename} cannot be used" if error.filename else "The system refused"
+            message = f"{place}: {error.strerror or error}."
+            print_failure(app.console, message, "Check the path, its permissions and free space.", debug=app.debug)
+        except Exception as error:
+            text = " ".join(str(error).split())
+            message = f"Unexpected {type(error).__name__}{f': {text[:300]}' if text else ''}"
+            hint = "This is a fault of Burnish: run it again with --debug to see where, and report it."
+            print_failure(app.console, message, hint, debug=app.debug)
+        return 1
 
 
 def _usage(console: Console, error: click.ClickException) -> int:

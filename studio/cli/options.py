@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from studio.cli.app import App
-from studio.core.errors import UsageError
+from studio.core.errors import UsageError, nearest
+from studio.core.modelinfo import ModelInfo
 from studio.core.recipe import Recipe, Step, read_recipe
 from studio.core.scope import Scope
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+class Seconds(click.FloatRange):
+    """A number of seconds between two bounds; "nan" is none."""
+
+    name = "number of seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a number of seconds."""
+        found: float = super().convert(value, param, ctx)
+        if math.isnan(found):
+            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
+        return found
+
+
 #: a path that need not exist: what is wrong with it is said better by who reads it
 PATH = click.Path(path_type=Path)
+#: time for measuring: shorter says nothing, and nobody waits longer than a day (which also refuses nan and inf)
+SECONDS = Seconds(0.2, 86_400)
 
 
 def common(function: F) -> F:
@@ -99,3 +117,19 @@ def parse_dims(values: Sequence[str]) -> dict[str, int]:
             raise UsageError(f"--dim {text!r} is not NAME=SIZE.", "Write --dim sequence=128.")
         dims[name] = int(size)
     return dims
+
+
+def check_dims(dims: Mapping[str, int], models: Iterable[ModelInfo]) -> None:
+    """Refuse sizes for dimensions that no model has: a typo must not mean another size.
+
+    Raises
+    ------
+    UsageError
+        When there is one.
+    """
+    shapes = [item.shape or () for model in models for item in model.inputs]
+    names = {part.strip() for shape in shapes for size in shape if isinstance(size, str) for part in size.split("+")}
+    for name in dims:
+        if name not in names:
+            hint = nearest(name, names) or "Leave --dim out: every dimension of its inputs is fixed."
+            raise UsageError(f"There is no dynamic dimension {name!r}.", hint)

@@ -32,6 +32,7 @@ _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EAC
 _EXPLAINED: dict[int, tuple[str, str]] = {
     errno.ENOSPC: ("the disk is full", "Free some space or choose another folder."),
     errno.EDQUOT: ("your disk quota is used up", "Free some space or choose another folder."),
+    errno.EFBIG: ("the file is larger than is allowed here", "Raise the limit (ulimit -f) or choose another disk."),
     errno.EROFS: ("the disk is read-only", "Choose a folder on a disk that can be written."),
     errno.EACCES: ("permission is denied", "Change its permissions or choose another folder."),
     errno.EPERM: ("permission is denied", "Change its permissions or choose another folder."),
@@ -252,10 +253,16 @@ def explained(path: Path, action: str = "written") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason, hint = _EXPLAINED.get(
-            error.errno or 0, (error.strerror or str(error) or type(error).__name__, "Choose another folder.")
-        )
+        reason, hint = explain(error)
         raise StoreError(f"{path} cannot be {action}: {reason}.", hint) from error
+
+
+def explain(error: OSError) -> tuple[str, str]:
+    """Say what an `OSError` means, as a clause, and what to do, as a sentence."""
+    if error.errno is None and "requested and" in str(error):  # how numpy says that fewer bytes were written
+        return "there is no room for it", "Free some space or choose another folder."
+    reason = error.strerror or str(error) or type(error).__name__
+    return _EXPLAINED.get(error.errno or 0, (reason, "Choose another folder."))
 
 
 def _replace(temporary: Path, path: Path) -> None:

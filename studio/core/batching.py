@@ -77,17 +77,20 @@ class Feed:
 def has_batch_axis(inputs: Sequence[TensorInfo], name: str) -> bool:
     """Say whether the first axis of an input is the samples, from shapes and dimension names alone.
 
-    It is when it is dynamic, unless the batch is named at another axis (``[seq, batch, 8]``). A fixed
-    one is when it is 1, or when the input has rank 2 or more and every other such input begins with the
-    same size; a lone ``[3, 224, 224]`` is a picture. An input of unknown rank is taken to have one.
+    It is not when the batch is named at another axis (``[seq, batch, 8]``). Else it is when it is
+    dynamic. A fixed one is when it is 1, or when the input has rank 2 or more and every other such
+    input begins with the same size; a lone ``[3, 224, 224]`` is a picture. An input of unknown rank is
+    taken to have one.
     """
     info = next(info for info in inputs if info.name == name)
     if info.shape is None:
         return True
     if not info.shape:
         return False
+    if not is_batch_name(info.shape[0]) and any(is_batch_name(size) for size in info.shape[1:]):
+        return False
     if not isinstance(info.shape[0], int):
-        return _is_batch(info.shape[0]) or not any(_is_batch(size) for size in info.shape[1:])
+        return True
     if info.shape[0] <= 1:  # a batch of 0 is none
         return info.shape[0] == 1
     others = [other.shape for other in inputs if other.shape and len(other.shape) > 1]
@@ -204,7 +207,8 @@ def _as_taken(info: TensorInfo, array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(wanted, copy=False) if wanted.kind in "fV" else array
 
 
-def _is_batch(size: int | str | None) -> bool:
+def is_batch_name(size: int | str | None) -> bool:
+    """Say whether a dimension is named as the batch is."""
     return isinstance(size, str) and (size.lower() in BATCH_NAMES or "batch" in size.lower())
 
 

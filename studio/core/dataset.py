@@ -35,8 +35,8 @@ class Batch:
 
     @property
     def samples(self) -> int:
-        """How many samples it holds."""
-        return len(next(iter(self.feeds.values())))
+        """How many samples it holds; a model without inputs has one."""
+        return len(next(iter(self.feeds.values()), "1"))
 
 
 class Dataset(ABC):

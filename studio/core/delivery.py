@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from studio.core.artifact import Artifact, describe_artifact, iterate_tensors
+from studio.core.atomic import explain, explained
 from studio.core.errors import StoreError
 from studio.core.modelfile import read_proto
 
@@ -41,9 +42,8 @@ def deliver(artifact: Artifact, target: Path) -> Artifact:
             for item in (*locations.values(), target.name):
                 (folder / item).replace(target.parent / item)
     except OSError as error:
-        raise StoreError(
-            f"{target} cannot be written: {error.strerror or error}.", "Free some space or choose another folder."
-        ) from None
+        reason, hint = explain(error)
+        raise StoreError(f"{target} cannot be written: {reason}.", hint) from None
     return describe_artifact(target, read_proto(target))
 
 
@@ -55,18 +55,20 @@ def check_target(target: Path) -> None:
     StoreError
         When it is a folder, or its folder is missing or cannot be written.
     """
-    if target.is_dir():
-        raise StoreError(f"{target} is a folder.", "Give the name of the file to write.")
+    with explained(target):
+        if target.is_dir():
+            raise StoreError(f"{target} is a folder.", "Give the name of the file to write.")
+        target.exists()  # a name that is too long is an error already here
+    if target.parent.is_file():
+        raise StoreError(f"{target.parent} is a file, not a folder.", "Choose another folder.")
     if not target.parent.is_dir():
         raise StoreError(f"There is no folder {target.parent}.", "Make it, or choose another one.")
     try:
         with tempfile.TemporaryFile(dir=target.parent):
             pass
     except OSError as error:
-        raise StoreError(
-            f"Nothing can be written to {target.parent.absolute()}: {error.strerror or error}.",
-            "Choose another folder, or change its permissions.",
-        ) from None
+        reason, hint = explain(error)
+        raise StoreError(f"Nothing can be written to {target.parent.absolute()}: {reason}.", hint) from None
 
 
 def _new_locations(artifact: Artifact, target: Path) -> dict[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.core.artifact import Artifact, describe_artifact, iterate_tensors
+from studio.core.atomic import explain
 from studio.core.errors import BurnishError, Cancelled, ModelError, StoreError
 from studio.core.modelbytes import LARGE, light_proto, map_model, stream_model
 
@@ -112,9 +113,8 @@ def write_model(model: ir.Model, path: Path) -> Artifact:
             _internalize_weights(model)
             stream_model(model, path)
     except OSError as error:
-        raise StoreError(
-            f"{path} cannot be written: {error.strerror or error}.", "Free some space or choose another folder."
-        ) from None
+        reason, hint = explain(error)
+        raise StoreError(f"{path} cannot be written: {reason}.", hint) from None
     except Exception as error:
         raise _first_cause(error) from error
     return describe_artifact(path, read_light_proto(path))
@@ -137,9 +137,8 @@ def write_proto(proto: onnx.ModelProto, path: Path) -> Artifact:
         path.with_name(f"{path.name}.data").unlink(missing_ok=True)
         onnx.save(proto, str(path), save_as_external_data=large, location=f"{path.name}.data" if large else None)
     except OSError as error:
-        raise StoreError(
-            f"{path} cannot be written: {error.strerror or error}.", "Free some space or choose another folder."
-        ) from None
+        reason, hint = explain(error)
+        raise StoreError(f"{path} cannot be written: {reason}.", hint) from None
     return describe_artifact(path, read_light_proto(path))
 
 

@@ -120,8 +120,10 @@ def read_recipe(path: Path) -> Recipe:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The recipe {path} cannot be read: {error}.", "Check the path.") from None
+    except OSError as error:
+        raise UsageError(f"The recipe {path} cannot be read: {error.strerror}.", "Check the path.") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"The recipe {path} cannot be read: it is not text.", "Give a TOML file in UTF-8.") from None
     return parse_recipe(text, source=path.name)
 
 

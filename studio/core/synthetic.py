@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from studio.core.batching import has_batch_axis
+from studio.core.batching import has_batch_axis, is_batch_name
 from studio.core.dataset import Batch, Dataset
 from studio.core.errors import DataError
 from studio.core.frozen import Frozen, digest
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Raised whenever the same request gives other values.
-VERSION = 1
+VERSION = 2
 #: Size of a dynamic dimension whose name contains one of these.
 SIZES = {"past": 0, "seq": 128, "len": 128, "token": 128, "time": 128, "height": 224, "width": 224, "channel": 3}
 #: Height and width of a picture whose dimensions have no telling name.
@@ -80,7 +80,7 @@ class SyntheticDataset(Dataset):
 
     def __init__(self, inputs: Sequence[TensorInfo], samples: int, seed: int, hints: Hints) -> None:
         self.name = "synthetic data"
-        self.samples = samples
+        self.samples = samples if inputs else min(samples, 1)
         self._seed = seed
         self._inputs = tuple(inputs)
         self._hints = hints
@@ -120,13 +120,25 @@ class SyntheticDataset(Dataset):
 def sample_shapes(inputs: Sequence[TensorInfo], sizes: Mapping[str, int] | None = None) -> dict[str, tuple[int, ...]]:
     """Give the shape of one sample of each input, without the batch axis, all dimensions fixed.
 
+    Dimensions of one name have one size, also where one of them is a batch axis, which is then 1.
+
     Raises
     ------
     DataError
         For an input of unknown rank.
     """
     named = dict(sizes or {})
-    return {info.name: _sample_shape(info, has_batch_axis(inputs, info.name), named) for info in inputs}
+    batched = {info.name: has_batch_axis(inputs, info.name) for info in inputs}
+    if not all(batched.values()):  # then an inference takes one sample
+        firsts = [info.shape[0] for info in inputs if batched[info.name] and info.shape]
+        named.update((size, 1) for size in firsts if isinstance(size, str))
+    shapes = {}
+    for info in inputs:
+        shapes[info.name] = shape = _sample_shape(info, batched[info.name], named)
+        for size, chosen in zip((info.shape or ())[-len(shape) :] if shape else (), shape, strict=True):
+            if isinstance(size, str):
+                named.setdefault(size.strip(), chosen)
+    return shapes
 
 
 def is_picture(shape: Sequence[Dimension]) -> bool:
@@ -155,6 +167,8 @@ def _size(size: Dimension, sizes: Mapping[str, int], default: int) -> int:
         return int(name)
     if "+" in name:  # exporters write sums, such as "past_length + sequence_length"
         return sum(_size(part, sizes, default) for part in name.split("+"))
+    if is_batch_name(name):
+        return 1
     return next((value for part, value in SIZES.items() if part in name.lower()), default)
 
 

@@ -37,6 +37,36 @@ _EXPLANATIONS: tuple[tuple[str, str, str], ...] = (
         "Check its name, domain and opset.",
     ),
     (
+        r"must specify opset_import for ONNX",
+        "The model does not say which opset it uses.",
+        "Export it again with an opset import, such as opset 17.",
+    ),
+    (
+        r"Graph output '([^']*)' is not an output of any node in graph",
+        "Nothing makes the output {0!r} of the model.",
+        "Name an output that a node makes, or export the model again.",
+    ),
+    (
+        r"however '([^']*)' has been used as graph input names multiple times",
+        "The model has two inputs named {0!r}.",
+        "Give every input a name of its own.",
+    ),
+    (
+        r"(\S+) initializer name is not unique",
+        "The model has two weights named {0!r}.",
+        "Give every weight a name of its own.",
+    ),
+    (
+        r"Required attribute '([^']*)' is missing.*?OpType: (\w+)",
+        "A node of the operator {1} lacks its attribute {0!r}.",
+        "Export the model again; every {1} must have it.",
+    ),
+    (
+        r"tensor name: ([^)]*)\) raw_data size \((\d+) bytes\) is too \w+ for .*?\((\d+) bytes required\)",
+        "The weight {0!r} has {1} bytes; its type and shape need {2}.",
+        "Export the model again; the file is damaged.",
+    ),
+    (
         r"Your model ir_version (\d+) is higher than the checker's \((\d+)\)",
         "The model has IR version {0}; this Burnish knows versions up to {1}.",
         "Update onnx, or export the model with an older one.",
@@ -82,6 +112,13 @@ def check_proto(proto: onnx.ModelProto, *, name: str) -> None:
                 f"{name} has opset {entry.version}; the installed onnx knows opsets up to {newest}.",
                 f"Export it with opset {newest} or lower, or update onnx.",
             )
+    for kind, values in (("input", proto.graph.input), ("output", proto.graph.output)):
+        for value in values:
+            if value.type.WhichOneof("value") == "tensor_type" and not value.type.tensor_type.HasField("shape"):
+                raise ModelError(
+                    f"The {kind} {value.name!r} of {name} has no shape, not even its number of dimensions.",
+                    "Export it with the shape; its dimensions may be dynamic.",
+                )
     twice = _made_twice(proto.graph)
     if twice:
         raise ModelError(
@@ -100,7 +137,7 @@ def explain_checker(text: str) -> tuple[str, str]:
     for pattern, message, hint in _EXPLANATIONS:
         found = re.search(pattern, flat)
         if found:
-            return message.format(*found.groups()), hint
+            return message.format(*found.groups()), hint.format(*found.groups())
     first = flat.split(" ==> ")[0].split("Context:")[0].strip().rstrip(".")
     return f"The model is not valid: {first[:300]}.", "Export it again, or check it with the ONNX checker."
 
@@ -132,6 +169,9 @@ def _duplicates(proto: onnx.ModelProto) -> Iterator[str]:
     double = [name for name, count in names.items() if count > 1]
     if double:
         yield f"{len(double)} node names are used more than once, such as {double[0]!r}."
+
+    outputs = Counter(value.name for value in proto.graph.output)
+    yield from (f"The output {name!r} is listed {count} times." for name, count in outputs.items() if count > 1)
 
 
 def _made_twice(graph: onnx.GraphProto) -> str:

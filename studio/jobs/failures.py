@@ -6,6 +6,7 @@ import signal
 import traceback
 
 from studio.core import errors
+from studio.core.atomic import explain
 from studio.jobs.protocol import ErrorInfo
 from studio.jobs.wire import NotJsonError
 
@@ -53,6 +54,10 @@ def of_exception(error: BaseException, step: str) -> ErrorInfo:
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError):
         return ErrorInfo(kind, f"{step} ran out of memory{_after(text)}.", _MEMORY, _trace(error))
+    if isinstance(error, OSError):
+        reason, hint = explain(error)
+        place = f" with {error.filename}" if error.filename else ""
+        return ErrorInfo("StoreError", f"{step} failed{place}: {reason}.", hint, _trace(error))
     if isinstance(error, NotJsonError):
         fault = "This is a fault of the plugin or task: report it to its authors."
         return ErrorInfo("JobError", f"{step} returned what is not JSON: {error}.", fault, _trace(error))

@@ -80,6 +80,7 @@ def test_content_is_flushed_before_the_name_and_the_name_after(tmp_path: Path, m
     ("code", "reason"),
     [
         (errno.ENOSPC, "the disk is full"),
+        (errno.EFBIG, "the file is larger than is allowed here"),
         (errno.EROFS, "the disk is read-only"),
         (errno.EACCES, "permission is denied"),
         (errno.EIO, os.strerror(errno.EIO)),

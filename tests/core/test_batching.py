@@ -28,6 +28,7 @@ def batch(samples: int, width: int = 3, first: int = 0) -> Batch:
         ([tensor("x")], "x", False),
         ([tensor("x", "seq", "batch", 8)], "x", False),
         ([tensor("x", "N", 4), tensor("state", 2, "N", 64)], "state", False),
+        ([tensor("x", "time", "batch", 3), tensor("state", 1, "batch", 4)], "state", False),
         ([tensor("x", 8, 4), tensor("mask", 8, 9)], "mask", True),
         ([tensor("x", 8, 4), tensor("table", 5, 9)], "table", False),
         ([TensorInfo(name="x", dtype="float32", shape=None)], "x", True),

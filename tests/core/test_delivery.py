@@ -36,7 +36,7 @@ def test_a_failed_copy_leaves_the_older_file(tmp_path: Path, monkeypatch: pytest
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("studio.core.delivery.shutil.copyfile", full)
-    with pytest.raises(StoreError, match="No space left"):
+    with pytest.raises(StoreError, match="the disk is full"):
         deliver(source, target)
     assert target.read_bytes() == b"older"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "b.onnx"]

@@ -158,3 +158,18 @@ def test_ids_are_bounded_by_the_tables_they_look_up() -> None:
     weights = [numpy_helper.from_array(np.zeros(shape, np.float32), name) for name, shape in tables.items()]
     proto = helper.make_model(helper.make_graph(nodes, "g", [*ids, free], made, weights))
     assert id_bounds(ir.from_proto(proto)) == {"ids": 50, "types": 2, "column": 9}
+
+
+def test_dimensions_of_one_name_have_one_size() -> None:
+    inputs = [tensor("x", "time", "batch", 3), tensor("h", 1, "batch", 4)]
+    assert sample_shapes(inputs) == {"x": (128, 1, 3), "h": (1, 1, 4)}
+    inputs = [tensor("ids", "tokens", dtype="int64"), tensor("mask", 2, "batch", "tokens")]
+    assert sample_shapes(inputs) == {"ids": (), "mask": (2, 1, 1)}
+    inputs = [tensor("a", "batch", 3, "rows", "rows"), tensor("b", "batch", "rows")]
+    assert sample_shapes(inputs) == {"a": (3, 224, 224), "b": (224,)}
+
+
+def test_a_model_without_inputs_has_one_sample() -> None:
+    data = synthetic_dataset([], 64)
+    (batch,) = data.batches(8)
+    assert (data.samples, batch.samples, batch.feeds) == (1, 1, {})

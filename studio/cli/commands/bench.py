@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ import click
 from studio.benchmark import BenchOptions, BenchResult, measure
 from studio.cli.app import App
 from studio.cli.live import LiveBench
-from studio.cli.options import PATH, common, data_option, parse_dims
+from studio.cli.options import PATH, SECONDS, check_dims, common, data_option, parse_dims
 from studio.cli.rows import bench_document
 from studio.cli.shapes import BenchDocument
 from studio.cli.tables import print_bench
@@ -36,7 +36,7 @@ def bench_options(function: F) -> F:
             show_default=True,
             help="'model': compute in the model's own types; 'engine': the runtime may lower them.",
         ),
-        click.option("--seconds", default=6.0, type=click.FloatRange(0.2), show_default=True, help="Time for a pair."),
+        click.option("--seconds", default=6.0, type=SECONDS, show_default=True, help="Time for a pair."),
         click.option("--dim", "dims", multiple=True, metavar="NAME=SIZE", help="Size of a dynamic dimension."),
         click.option("--seed", default=0, type=int, help="Of generated inputs, the order in pairs, the bootstrap."),
     )
@@ -72,20 +72,26 @@ def command(
     """
     options = make_options(**how).model_copy(update={"data": data, "layers": per_layer})
     places = tuple(app.session.device(spec, watch=app.watcher()) for spec in devices or ("",))
-    document = run_bench(app, open_subjects(app, models, places), options)
+    document = run_bench(app, open_subjects(app, models, places, options.dims), options)
     app.show(document, lambda console: print_bench(console, document))
     return 1 if document.failures else 0
 
 
-def open_subjects(app: App, models: Sequence[Path], places: Sequence[Device]) -> list[Subject]:
-    """Open models, and give each on each device; equal file names are told apart by their folder."""
+def open_subjects(
+    app: App, models: Sequence[Path], places: Sequence[Device], dims: Mapping[str, int] | None = None
+) -> list[Subject]:
+    """Open models, and give each on each device; equal file names are told apart by their folder.
+
+    Sizes of dynamic dimensions that none of them has are refused.
+    """
     names = [path.name for path in models]
     labels = [path.name if names.count(path.name) == 1 else str(path) for path in models]
-    opened = [app.work.open_model(path, watch=app.watcher()).artifact for path in models]
+    opened = [app.work.open_model(path, watch=app.watcher()) for path in models]
+    check_dims(dims or {}, [item.info for item in opened])
     return [
-        Subject(name=label, artifact=artifact, device=place)
+        Subject(name=label, artifact=item.artifact, device=place)
         for place in places
-        for label, artifact in zip(labels, opened, strict=True)
+        for label, item in zip(labels, opened, strict=True)
     ]
 
 

@@ -38,9 +38,10 @@ def command(app: App, models: tuple[Path, ...], data: Path | None, device: str, 
     if len(models) < 2:
         raise click.UsageError("compare wants two models or more.")
     place = app.session.device(device, watch=app.watcher())
-    subjects = open_subjects(app, models, [place])
+    options = make_options(**how).model_copy(update={"data": data})
+    subjects = open_subjects(app, models, [place], options.dims)
     infos = [app.work.summarize(subject.artifact, watch=app.watcher()) for subject in subjects]
-    bench = run_bench(app, subjects, make_options(**how).model_copy(update={"data": data}))
+    bench = run_bench(app, subjects, options)
     request = EvaluateModels(models=tuple(subjects), data=data.absolute() if data else None)
     evaluations = [evaluation_row(item) for item in app.work.evaluate(request, watch=app.watcher())]
     document = CompareDocument(

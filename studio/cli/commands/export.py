@@ -12,6 +12,7 @@ from studio.cli.live import LiveBench
 from studio.cli.options import PATH, common, data_option, device_option
 from studio.cli.shapes import ExportDocument
 from studio.cli.text import size
+from studio.core.delivery import check_target
 from studio.core.errors import UsageError
 from studio.core.exporter import ExportResult
 from studio.core.project import with_settings
@@ -50,6 +51,7 @@ def command(
     """
     if target not in app.registry.ids("exporter"):
         app.registry.find("exporter", target)
+    check_target(output)
     folder, _, variant = str(model).partition("#")
     result = (
         _from_project(app, Path(folder), variant, target, output, device)
@@ -75,6 +77,9 @@ def _from_file(
     data: Path | None,
     bench: bool,
 ) -> ExportResult:
+    made_by = read_recipe(recipe) if recipe is not None else Recipe()
+    if recipe is not None and not made_by.steps:
+        raise UsageError(f"{recipe} has no steps.", "Leave --recipe out.")
     session = app.session
     session.open_model(model, watch=app.watcher())
     if data is not None:
@@ -83,9 +88,6 @@ def _from_file(
     if bench:
         with LiveBench(app) as live:
             session.measure(["baseline"], BenchOptions(data=data, seconds=2.0), [place.spec], watch=live)
-    made_by = read_recipe(recipe) if recipe is not None else Recipe()
-    if recipe is not None and not made_by.steps:
-        raise UsageError(f"{recipe} has no steps.", "Leave --recipe out.")
     request = ExportModel(
         artifact=session.artifact(),
         recipe=made_by,

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from studio.cli.app import App
-from studio.cli.options import PATH, common, parse_dims
+from studio.cli.options import PATH, check_dims, common, parse_dims
 from studio.cli.shapes import InspectDocument
 from studio.cli.text import count, size, tensor
 from studio.core.modelinfo import ModelInfo
@@ -26,7 +26,9 @@ def command(app: App, model: Path, dims: tuple[str, ...]) -> None:
       burnish inspect model.onnx
       burnish inspect model.onnx --dim sequence=128 --json
     """
-    info = app.work.open_model(model, dims=parse_dims(dims), watch=app.watcher()).info
+    sizes = parse_dims(dims)
+    info = app.work.open_model(model, dims=sizes, watch=app.watcher()).info
+    check_dims(sizes, [info])
     app.show(InspectDocument(model=info), lambda console: _print(console, info))
 
 

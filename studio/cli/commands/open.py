@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from studio.cli.app import App
 from studio.cli.options import common
+from studio.core.errors import ModelError
 
 
 @click.command("open")
@@ -18,4 +21,9 @@ def command(app: App, paths: tuple[str, ...]) -> int:
     Examples:
       burnish open model.onnx
     """
+    for path in paths:
+        if not Path(path).exists():
+            raise ModelError(f"There is no file {path}.", "Check the path.")
+        if not (Path(path).is_dir() or Path(path).is_file()):
+            raise ModelError(f"{path} is neither a file nor a folder.", "Give an .onnx file or a .burnish folder.")
     return app.window.show(list(paths))

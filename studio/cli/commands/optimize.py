@@ -11,7 +11,7 @@ from rich.console import Console
 from studio.benchmark import BenchOptions
 from studio.cli.app import App
 from studio.cli.commands.bench import run_bench
-from studio.cli.options import PATH, build_recipe, common, device_option
+from studio.cli.options import PATH, SECONDS, build_recipe, common, device_option
 from studio.cli.report import Report, report_html
 from studio.cli.rows import evaluation_row, step_row
 from studio.cli.shapes import BenchDocument, EvaluationRow, ModelFile, OptimizeDocument
@@ -37,7 +37,7 @@ from studio.workbench import Data
 @click.option("--data", type=PATH, help="Calibration data; also verifies. Generated inputs without it.")
 @click.option("--eval", "evaluation", type=PATH, help="Held-out data to evaluate source and result on.")
 @click.option("--bench", is_flag=True, help="Measure the result in pairs with the source.")
-@click.option("--seconds", default=6.0, type=click.FloatRange(0.2), show_default=True, help="Time for --bench.")
+@click.option("--seconds", default=6.0, type=SECONDS, show_default=True, help="Time for --bench.")
 @click.option("--report", type=PATH, help="Write one self-contained HTML page.")
 @click.option("--save-recipe", type=PATH, help="Write the recipe with all its parameters.")
 @device_option

@@ -10,14 +10,14 @@ from rich.console import Console
 from studio.benchmark import BenchOptions
 from studio.cli.app import App
 from studio.cli.live import LiveBench
-from studio.cli.options import PATH, common, device_option
+from studio.cli.options import PATH, SECONDS, common, device_option
 from studio.cli.report import Report, report_html
 from studio.cli.rows import bench_document, evaluation_row, step_row
 from studio.cli.shapes import BenchDocument, EvaluationRow, ExportDocument, SampleDocument, StepRow
 from studio.cli.tables import print_bench, print_evaluations
-from studio.core.atomic import write_atomic
+from studio.core.atomic import explained, write_atomic
 from studio.core.delivery import deliver
-from studio.core.errors import BurnishError, StoreError
+from studio.core.errors import BurnishError
 from studio.core.recipe import recipe_toml
 from studio.sample import RECIPES, open_sample
 from studio.session import Session
@@ -29,7 +29,7 @@ BUDGET = 0.01
 @click.command("sample")
 @click.option("--headless", is_flag=True, help="Do the whole loop in the terminal instead of opening the studio.")
 @click.option("-o", "--output", type=PATH, default=Path(".burnish/sample"), show_default=True, help="Results folder.")
-@click.option("--seconds", default=4.0, type=click.FloatRange(0.2), show_default=True, help="Time for each pair.")
+@click.option("--seconds", default=4.0, type=SECONDS, show_default=True, help="Time for each pair.")
 @device_option
 @common
 def command(app: App, headless: bool, output: Path, seconds: float, device: str) -> int:
@@ -71,10 +71,8 @@ def _print(console: Console, document: SampleDocument) -> None:
 
 def _folder(output: Path) -> Path:
     folder = output.absolute()
-    try:
+    with explained(folder, "made"):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{folder} cannot be made: {error.strerror}.", "Choose another folder with -o.") from None
     return folder
 
 
