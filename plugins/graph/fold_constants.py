@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def lift_constants(space: Workspace) -> None:
         _store(space, node, tensor, "is a weight now")
 
 
-def fold_constants(space: Workspace, budget: Budget, *, survey: bool) -> None:
+def fold_constants(space: Workspace, budget: Budget, *, survey: bool, only: Container[ir.Node] | None = None) -> None:
     """Compute each node in the scope whose inputs are constants, and shapes that are known.
 
     Parameters
@@ -52,9 +53,11 @@ def fold_constants(space: Workspace, budget: Budget, *, survey: bool) -> None:
         What the results may add to the size of the model.
     survey
         Whether large weights must not be read: their results are then made without content.
+    only
+        The nodes to look at; all in the scope when None.
     """
     for node in space.nodes():
-        if not is_op(node, *FOLDABLE) or not space.selects(node):
+        if not is_op(node, *FOLDABLE) or not space.selects(node) or (only is not None and node not in only):
             continue
         space.reporter.check()
         known = _known_shape(space, node)

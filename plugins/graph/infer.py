@@ -20,17 +20,22 @@ SURVEY_INFERS = 3000
 Declared = dict[ir.Value, tuple[ir.TypeProtocol | None, ir.Shape | None]]
 
 
-def infer_shapes(model: ir.Model) -> None:
+def infer_shapes(model: ir.Model, *, outputs: bool = False) -> None:
     """Fill in types and shapes of the values inside a model, with ONNX's own inference.
 
     Large weights are not read. A model that inference does not understand stays as it is. Inputs and
     outputs of the graphs keep the type and shape that they declare.
+
+    Parameters
+    ----------
+    outputs
+        Whether dimensions that the main graph's outputs leave open are fixed where they are known.
     """
     import onnx
 
     edges = {value for graph in all_graphs(model) for value in (*graph.inputs, *graph.outputs)}
     try:
-        inferred = onnx.shape_inference.infer_shapes(ir.to_proto(_without_weights(model)), data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(ir.to_proto(without_weights(model)), data_prop=True)
     except Exception:
         return
     for mine, theirs in zip(all_graphs(model), _proto_graphs(inferred.graph), strict=True):
@@ -40,6 +45,9 @@ def infer_shapes(model: ir.Model) -> None:
                 known = found.get(value.name or "")
                 if known is not None and (value not in edges or value.type is None):
                     _set_type(value, known)
+    if outputs:
+        for value, info in zip(model.graph.outputs, inferred.graph.output, strict=True):
+            _fix_dims(value, info.type)
 
 
 def _proto_graphs(main: onnx.GraphProto) -> list[onnx.GraphProto]:
@@ -59,7 +67,16 @@ def _set_type(value: ir.Value, proto: onnx.TypeProto) -> None:
     value.shape = shape if shape is not None else value.shape
 
 
-def _without_weights(model: ir.Model) -> ir.Model:
+def _fix_dims(value: ir.Value, proto: onnx.TypeProto) -> None:
+    found = ir.serde.deserialize_type_proto_for_shape(proto)
+    if found is None or (value.shape is not None and len(value.shape) != len(found)):
+        return
+    declared = list(value.shape) if value.shape is not None else list(found)
+    dims = [mine if isinstance(mine, int) else theirs for mine, theirs in zip(declared, found, strict=True)]
+    value.shape = ir.Shape([d if isinstance(d, int) else mine for d, mine in zip(dims, declared, strict=True)])
+
+
+def without_weights(model: ir.Model) -> ir.Model:
     """Give a copy in which large weights of the main graph are inputs: only their shapes are left."""
     copy = model.clone()
     graph = copy.graph

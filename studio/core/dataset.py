@@ -57,6 +57,13 @@ class Dataset(ABC):
     def batches(self, size: int, limit: int | None = None) -> Iterator[Batch]:
         """Go through the samples in order, `size` at a time (the last batch may be smaller), at most `limit`."""
 
+    def fitted(self, inputs: Sequence[TensorInfo]) -> Dataset:
+        """Give the data for a model that takes the same inputs in narrower shapes.
+
+        Generated data is generated in these shapes; real data stays what it is, and need not fit.
+        """
+        return self
+
     @abstractmethod
     def digest(self) -> str:
         """Give a sha256 of the content (or of what identifies it), part of the step cache's key."""

@@ -125,7 +125,10 @@ class Pass(ABC):
     exact
         Whether outputs must be preserved up to rounding; checked by the runner.
     changes_interface
-        Whether it may change names or types of inputs and outputs.
+        Whether it may change types and shapes of inputs and outputs.
+    extracts
+        Whether its result may be a part of the model, which inner tensors lead into and out of; each is
+        then compared with the source's tensor of that name.
     needs
         What it must be given besides the model, whatever the parameters; see `needs_for`.
     """
@@ -136,6 +139,7 @@ class Pass(ABC):
     version: ClassVar[int] = 1
     exact: ClassVar[bool] = False
     changes_interface: ClassVar[bool] = False
+    extracts: ClassVar[bool] = False
     needs: ClassVar[frozenset[Need]] = frozenset()
     #: one sentence
     summary: ClassVar[str] = ""

@@ -33,6 +33,14 @@ def common_tensors(source: Artifact, result: Artifact) -> dict[str, str]:
     }
 
 
+def interface_tensors(source: Artifact, result: Artifact) -> list[str]:
+    """List the inner tensors of a source that a result which is a part of it takes or gives."""
+    before, after = read_proto(source.path).graph, read_proto(result.path).graph
+    edges = {value.name for value in (*before.input, *before.output)} | {item.name for item in before.initializer}
+    inner = {out for node in before.node for out in node.output if out} - edges
+    return list(dict.fromkeys(value.name for value in (*after.input, *after.output) if value.name in inner))
+
+
 def with_outputs(artifact: Artifact, tensors: Sequence[str], folder: Path, *, only: bool = False) -> Artifact:
     """Write a copy of a model that also gives `tensors` into a new folder; external data is linked or copied there.
 

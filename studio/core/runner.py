@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from studio.core.artifact import Artifact, rehash
 from studio.core.errors import BurnishError, Cancelled, ModelError, PassError, UsageError, VerificationError, nearest
@@ -18,6 +19,9 @@ from studio.core.recipe import Recipe, Step
 from studio.core.validity import check_artifact
 from studio.core.verification import Verification
 from studio.core.verify import Check, verify
+
+if TYPE_CHECKING:
+    import onnx
 
 
 class StepRecord(Frozen):
@@ -166,14 +170,23 @@ def _verified(the_pass: Pass, source: Artifact, result: PassResult, check: Check
 
 
 def _same_interface(the_pass: Pass, source: Artifact, result: Artifact) -> None:
-    """Refuse a result whose inputs or outputs have other names or types: callers would break."""
+    """Refuse a result whose inputs or outputs have other names or types: callers would break.
+
+    A pass may be allowed other types, or to give a part of the model.
+    """
+    if the_pass.extracts:
+        return
     before, after = read_proto(source.path).graph, read_proto(result.path).graph
     for kind in ("input", "output"):
-        old = [(value.name, tensor_info(value).dtype) for value in getattr(before, kind)]
-        new = [(value.name, tensor_info(value).dtype) for value in getattr(after, kind)]
+        old, new = (_interface(values, the_pass) for values in (getattr(before, kind), getattr(after, kind)))
         given = {item.name for item in before.initializer} | {item.name for item in after.initializer}
         lost = [name for name, dtype in old if (name, dtype) not in new and not (kind == "input" and name in given)]
-        if lost and not the_pass.changes_interface:
+        if lost:
             raise VerificationError(
                 f"{the_pass.id} changed the {kind} {lost[0]!r} of the model.", "The parent is unchanged; leave it out."
             )
+
+
+def _interface(values: Iterable[onnx.ValueInfoProto], the_pass: Pass) -> list[tuple[str, str]]:
+    """Give the names that must stay, each with its type where that must stay too."""
+    return [(value.name, "" if the_pass.changes_interface else tensor_info(value).dtype) for value in values]

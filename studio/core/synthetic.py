@@ -9,6 +9,7 @@ from studio.core.batching import has_batch_axis, is_batch_name
 from studio.core.dataset import Batch, Dataset
 from studio.core.errors import DataError
 from studio.core.frozen import Frozen, digest
+from studio.core.pairing import narrowest
 from studio.core.runtime import Dimension, TensorInfo, as_numpy_dtype
 
 if TYPE_CHECKING:
@@ -93,6 +94,12 @@ class SyntheticDataset(Dataset):
         for first in range(0, end, size):
             count = min(size, end - first)
             yield Batch(first, {info.name: self._column(i, first, count) for i, info in enumerate(self._inputs)})
+
+    def fitted(self, inputs: Sequence[TensorInfo]) -> Dataset:
+        """Generate in the sizes that `inputs` fix where they were dynamic here."""
+        known = {info.name: info for info in inputs}
+        fitted = [narrowest(info, known.get(info.name, info)) or info for info in self._inputs]
+        return SyntheticDataset(fitted, self.samples, self._seed, self._hints)
 
     def digest(self) -> str:
         """Name what is generated: sha256 of inputs, hints, seed and number."""

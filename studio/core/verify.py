@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import mkdtemp
 
 from studio.core.artifact import Artifact
-from studio.core.batching import feeds_for, fixed_batch
 from studio.core.comparison import GARBAGE_SQNR_DB, OutputDifference
 from studio.core.dataset import Batch, Dataset
 from studio.core.device import Device
 from studio.core.errors import RuntimeLoadError, VerificationError
+from studio.core.pairing import Pairing
 from studio.core.place import Place
 from studio.core.report import Reporter, SilentReporter
 from studio.core.runtime import LoadedModel, RunOptions
@@ -22,8 +23,6 @@ from studio.core.verification import Verification
 
 #: Samples to compare on: enough that a share of changed classes means something, little enough to stay cheap.
 SAMPLES = 64
-#: Samples of one inference where the model takes any number.
-BATCH = 8
 #: Verification stops taking further batches after this long.
 SECONDS = 20.0
 
@@ -105,22 +104,35 @@ def _enter_source(stack: ExitStack, source: Artifact, check: Check) -> tuple[Pla
 def _compare(source: Artifact, result: Artifact, check: Check) -> tuple[Place, OutputDifference, list[str]]:
     difference = OutputDifference()
     with ExitStack() as stack:
-        place, before = _enter_source(stack, source, check)
+        place, before = _enter_source(stack, _reference(source, result, check.workdir), check)
         after = stack.enter_context(place.runtime.load(result, place.device, RunOptions()))
-        for batch in _batches(before, check):
-            for feed, other in zip(feeds_for(before.inputs, batch), feeds_for(after.inputs, batch), strict=True):
-                difference.add(before.run(feed.arrays), after.run(other.arrays), feed.samples)
+        pairing = Pairing(before, after)
+        for batch in _batches(pairing, _dataset(check, after), check):
+            for pair in pairing.runs(batch):
+                difference.add(pair.source, pair.result, pair.samples)
         notes = [warning for warning in after.warnings if warning not in before.warnings]
     if not difference.samples:
         raise VerificationError("There was no sample to verify with.", "Give a dataset with at least one sample.")
     return place, difference, notes
 
 
-def _batches(model: LoadedModel, check: Check) -> Iterator[Batch]:
+def _reference(source: Artifact, result: Artifact, workdir: Path) -> Artifact:
+    """Give the source, with the tensors as outputs that a result which is a part of it takes and gives."""
+    from studio.core.probe import interface_tensors, with_outputs
+
+    inner = interface_tensors(source, result)
+    return with_outputs(source, inner, Path(mkdtemp(prefix="whole-", dir=workdir)) / "probe") if inner else source
+
+
+def _dataset(check: Check, result: LoadedModel) -> Dataset:
+    return check.dataset.fitted(result.inputs)
+
+
+def _batches(pairing: Pairing, dataset: Dataset, check: Check) -> Iterator[Batch]:
     """Give batches up to the number of samples, or until the time is up."""
     started = time.monotonic()
     done = 0
-    for batch in check.dataset.batches(fixed_batch(model.inputs) or BATCH, limit=check.samples):
+    for batch in dataset.batches(pairing.batch, limit=check.samples):
         check.reporter.check()
         yield batch
         done += batch.samples
@@ -173,25 +185,30 @@ def first_diverging(source: Artifact, result: Artifact, place: Place, check: Che
     Both models are run once more with every tensor that they have in common as a further output.
     Empty when none of these differs or the models cannot be run so.
     """
-    from studio.core.probe import common_tensors, with_outputs
+    from studio.core.probe import common_tensors, interface_tensors, with_outputs
 
     shared = common_tensors(source, result)
     if not shared:
         return ""
     try:
         probed = [
-            with_outputs(artifact, list(shared), check.workdir / f"probe-{label}")
-            for label, artifact in (("source", source), ("result", result))
+            with_outputs(artifact, tensors, check.workdir / f"probe-{label}")
+            for label, artifact, tensors in (
+                ("source", source, [*shared, *interface_tensors(source, result)]),
+                ("result", result, list(shared)),
+            )
         ]
         with ExitStack() as stack:
             models = [
                 stack.enter_context(place.runtime.load(artifact, place.device, RunOptions())) for artifact in probed
             ]
-            batch = next(iter(check.dataset.batches(1, limit=1)))
-            before, after = (model.run(next(feeds_for(model.inputs, batch)).arrays) for model in models)
+            batch = next(iter(_dataset(check, models[1]).batches(1, limit=1)))
+            pair = Pairing(*models).first(batch)
     except RuntimeLoadError:
         return ""
-    return next((node for tensor, node in shared.items() if _differs(tensor, before, after)), "")
+    if pair is None:
+        return ""
+    return next((node for tensor, node in shared.items() if _differs(tensor, pair.source, pair.result)), "")
 
 
 def _differs(tensor: str, before: object, after: object) -> bool:

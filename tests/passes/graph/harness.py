@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,14 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from studio.api import Artifact, PassContext, PassResult, Scope, Survey, open_artifact, read_model
+from studio.core.engine import Engine
 from studio.core.params import parse_params
+from studio.core.place import Place
+from studio.core.recipe import Step
 from studio.core.registry import scan
+from studio.core.runner import StepRecord, Work, resolve_step, run_step
+from studio.core.verify import Check, order_places
+from studio.jobs.tasks.surroundings import generate
 
 ROOT = Path(__file__).parents[3]
 REGISTRY = scan(ROOT / "plugins")
@@ -112,6 +119,22 @@ def apply(
     assert again.artifact == result.artifact
     assert again.changes == ()
     return result, proto
+
+
+def verified(pass_id: str, path: Path, scope: Scope | None = None, samples: int = 8, **params: Any) -> StepRecord:
+    """Apply a pass as a job does: on real runtimes, the result verified against its source."""
+    source = open_artifact(path)
+    the_pass = REGISTRY.get_pass(pass_id)
+    folder = Path(tempfile.mkdtemp(prefix="step-", dir=path.parent))
+    (folder / "out").mkdir()
+    found = tuple(Place(runtime, device) for runtime in REGISTRY.runtimes() for device in runtime.devices())
+    places = order_places(found, None)
+    step = resolve_step(the_pass, Step(pass_id=pass_id, params=params, scope=scope or Scope()))
+    context = PassContext(workdir=folder / "out", scope=step.scope, engine=Engine(places, folder))
+    check = Check(places=places, dataset=generate(source, samples, 1), workdir=folder, samples=samples)
+    record = run_step(the_pass, step, source, Work(context, check))
+    assert record.unchanged or record.verification is not None
+    return record
 
 
 def once(pass_id: str, source: Artifact, workdir: Path, scope: Scope | None = None, **params: Any) -> PassResult:
