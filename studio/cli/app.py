@@ -55,7 +55,7 @@ class App:
     debug: bool = False
 
     def __post_init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
         self._stack = ExitStack()
         self._session: Session | None = None
         self._registry: Registry | None = None
@@ -102,7 +102,8 @@ class App:
             sys.stdout.write(document.model_dump_json(indent=2, by_alias=True) + "\n")
             sys.stdout.flush()
         else:
-            human(Console(highlight=False, soft_wrap=not sys.stdout.isatty()))
+            # Names and shapes may hold brackets and colons, which are neither markup nor emoji.
+            human(Console(highlight=False, soft_wrap=not sys.stdout.isatty(), markup=False, emoji=False))
 
     def say(self, text: str) -> None:
         """Write a line to stderr."""

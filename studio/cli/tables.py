@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 
+from studio.cli.grid import print_grid
 from studio.cli.shapes import BenchDocument, BenchModel, EvaluationRow, StepRow
 from studio.cli.text import size
 from studio.core.runtime import ExecutedNode
 
+BENCH = ("model", "device", "p50", "p90", "p99", "samples", "ratio", "load", "first", "memory", "size")
 #: executed nodes shown; --json has them all
 TOP_LAYERS = 15
 
@@ -18,14 +19,12 @@ TOP_LAYERS = 15
 def print_bench(console: Console, document: BenchDocument) -> None:
     """Write the latency table, then what disturbed it."""
     ratios = {(pair.model, pair.device): pair for pair in document.pairs}
-    table = Table(box=None, pad_edge=False)
-    for title in ("model", "device", "p50", "p90", "p99", "samples", "ratio", "load", "first", "memory", "size"):
-        table.add_column(title, justify="left" if title in ("model", "device", "ratio") else "right")
+    rows = []
     for row in document.models:
         pair = ratios.get((row.name, row.device))
         ratio = f"{pair.ratio:.2f}x ({pair.low:.2f}-{pair.high:.2f}) {pair.verdict}" if pair else "baseline"
-        table.add_row(row.name, row.device, *_latency(row), ratio, *_footprint(row))
-    console.print(table)
+        rows.append((row.name, row.device, *_latency(row), ratio, *_footprint(row)))
+    print_grid(console, BENCH, rows, right=set(BENCH) - {"model", "device", "ratio"}, heads=2)
     for row in document.models:
         for note in (*row.noise, *row.warnings):
             console.print(f"{row.name} on {row.device}: {note}", style="yellow", markup=False)
@@ -54,31 +53,26 @@ def _layers(console: Console, row: BenchModel) -> None:
         return
     total = sum(node.nanoseconds for node in row.layers)
     console.print(f"{row.name} on {row.device}: executed nodes (counters on: slower than the clean latency)")
-    table = Table(box=None, pad_edge=False)
-    for title in ("time", "share", "operator", "node", "kernel", "runs"):
-        table.add_column(title)
-    for node in sorted(row.layers, key=lambda item: -item.nanoseconds)[:TOP_LAYERS]:
-        table.add_row(*_layer(node, total))
-    console.print(table)
+    nodes = sorted(row.layers, key=lambda item: -item.nanoseconds)[:TOP_LAYERS]
+    titles = ("operator", "time", "share", "node", "kernel", "runs")
+    print_grid(console, titles, [_layer(node, total) for node in nodes])
 
 
 def _layer(node: ExecutedNode, total: int) -> tuple[str, ...]:
     share = f"{100 * node.nanoseconds / total:.1f} %" if total else ""
     time = f"{node.nanoseconds / 1e6:.3f} ms"
-    return (time, share, node.operator, node.name, f"{node.kernel} {node.precision}".strip(), ", ".join(node.sources))
+    return (node.operator, time, share, node.name, f"{node.kernel} {node.precision}".strip(), ", ".join(node.sources))
 
 
 def print_evaluations(console: Console, rows: Sequence[EvaluationRow]) -> None:
     """Write the accuracy table."""
-    table = Table(box=None, pad_edge=False)
-    for title in ("model", "metric", "value", "95 % interval", "samples", "against the baseline"):
-        table.add_column(title)
+    cells = []
     for row in rows:
         scale, unit = (100.0, " %") if row.unit == "fraction" else (1.0, f" {row.unit}" if row.unit else "")
         interval = f"{row.low * scale:.2f} to {row.high * scale:.2f}"
         value = f"{row.value * scale:.2f}{unit}"
-        table.add_row(row.model, row.metric, value, interval, str(row.samples), _delta(row, scale))
-    console.print(table)
+        cells.append((row.model, row.metric, value, interval, str(row.samples), _delta(row, scale)))
+    print_grid(console, ("model", "metric", "value", "95 % interval", "samples", "against the baseline"), cells)
     if any(row.synthetic for row in rows):
         console.print("Inputs were generated: this says little about real data (give --data).", style="yellow")
 

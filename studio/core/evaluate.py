@@ -125,7 +125,7 @@ class _Tally:
         """Run a batch through every model and score it."""
         reference = run_batch(self.baseline.model, batch)
         for index, candidate in enumerate(self._candidates):
-            outputs = run_batch(candidate.model, batch) if index else reference
+            outputs = _run_variant(candidate, batch) if index else reference
             for row in self.rows:
                 if row.candidate is candidate:
                     row.scores.append(_scores(row.metric, outputs, batch, reference if index else None))
@@ -154,6 +154,16 @@ def _check(candidates: Sequence[Candidate], dataset: Dataset, metrics: Sequence[
                 f"{metric.title} compares a model with a baseline, but only one model is given.",
                 "Give a baseline, or choose another metric.",
             )
+
+
+def _run_variant(candidate: Candidate, batch: Batch) -> dict[str, NDArray[Any]]:
+    """Run a model on data that was opened for the baseline."""
+    try:
+        return run_batch(candidate.model, batch)
+    except DataError as error:
+        raise DataError(
+            f"{candidate.name} does not take the baseline's inputs: {error.message}", "Compare models of the same task."
+        ) from None
 
 
 def _scores(

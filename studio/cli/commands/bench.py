@@ -80,12 +80,11 @@ def command(
 def open_subjects(
     app: App, models: Sequence[Path], places: Sequence[Device], dims: Mapping[str, int] | None = None
 ) -> list[Subject]:
-    """Open models, and give each on each device; equal file names are told apart by their folder.
+    """Open models, and give each on each device; equal file names are told apart by their folder or a number.
 
     Sizes of dynamic dimensions that none of them has are refused.
     """
-    names = [path.name for path in models]
-    labels = [path.name if names.count(path.name) == 1 else str(path) for path in models]
+    labels = _labels(models)
     opened = [app.work.open_model(path, watch=app.watcher()) for path in models]
     check_dims(dims or {}, [item.info for item in opened])
     return [
@@ -93,6 +92,16 @@ def open_subjects(
         for place in places
         for label, item in zip(labels, opened, strict=True)
     ]
+
+
+def _labels(models: Sequence[Path]) -> list[str]:
+    names = [path.name for path in models]
+    paths = [str(path) for path in models]
+    labels = []
+    for index, (name, path) in enumerate(zip(names, paths, strict=True)):
+        again = paths[:index].count(path)
+        labels.append(name if names.count(name) == 1 else f"{path} ({again + 1})" if again else path)
+    return labels
 
 
 def run_bench(app: App, subjects: Sequence[Subject], options: BenchOptions) -> BenchDocument:

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from studio.cli.app import App
 from studio.cli.commands.bench import bench_options, make_options, open_subjects, run_bench
+from studio.cli.grid import print_grid
 from studio.cli.options import PATH, common, data_option, device_option
 from studio.cli.rows import evaluation_row
 from studio.cli.shapes import BenchDocument, CompareDocument, CompareRow, EvaluationRow
@@ -42,8 +42,8 @@ def command(app: App, models: tuple[Path, ...], data: Path | None, device: str, 
     subjects = open_subjects(app, models, [place], options.dims)
     infos = [app.work.summarize(subject.artifact, watch=app.watcher()) for subject in subjects]
     bench = run_bench(app, subjects, options)
-    request = EvaluateModels(models=tuple(subjects), data=data.absolute() if data else None)
-    evaluations = [evaluation_row(item) for item in app.work.evaluate(request, watch=app.watcher())]
+    failed = {row.name for row in bench.failures}
+    evaluations = _evaluate(app, [subject for subject in subjects if subject.name not in failed], data)
     document = CompareDocument(
         models=tuple(_row(subject, info, bench, evaluations) for subject, info in zip(subjects, infos, strict=True)),
         failures=bench.failures,
@@ -51,6 +51,14 @@ def command(app: App, models: tuple[Path, ...], data: Path | None, device: str, 
     )
     app.show(document, lambda console: _print(console, document, bench, evaluations))
     return 1 if bench.failures else 0
+
+
+def _evaluate(app: App, subjects: list[Subject], data: Path | None) -> list[EvaluationRow]:
+    """Evaluate the models that run; one alone is compared with nothing."""
+    if len(subjects) < 2:
+        return []
+    request = EvaluateModels(models=tuple(subjects), data=data.absolute() if data else None)
+    return [evaluation_row(item) for item in app.work.evaluate(request, watch=app.watcher())]
 
 
 def _row(subject: Subject, info: ModelInfo, bench: BenchDocument, evaluations: list[EvaluationRow]) -> CompareRow:
@@ -68,12 +76,16 @@ def _row(subject: Subject, info: ModelInfo, bench: BenchDocument, evaluations: l
 
 
 def _print(console: Console, document: CompareDocument, bench: BenchDocument, evaluations: list[EvaluationRow]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for title in ("model", "size", "parameters", "MACs", "nodes"):
-        table.add_column(title)
-    for row in document.models:
-        macs = "unknown" if row.macs is None else count(row.macs)
-        table.add_row(row.name, size(row.bytes), count(row.parameters), macs, str(row.nodes))
-    console.print(table)
+    rows = [
+        (
+            row.name,
+            size(row.bytes),
+            count(row.parameters),
+            "unknown" if row.macs is None else count(row.macs),
+            str(row.nodes),
+        )
+        for row in document.models
+    ]
+    print_grid(console, ("model", "size", "parameters", "MACs", "nodes"), rows)
     print_bench(console, bench)
     print_evaluations(console, evaluations)
