@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtCore import QEventLoop, QMessageLogContext, QTimer, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
 from studio.core.errors import BurnishError, JobError
@@ -54,6 +54,7 @@ def screenshot(project: Path, target: Path) -> None:
     """
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    earlier = qInstallMessageHandler(_relevant)
     app = _application()
     tokens = apply_theme(app, "light")
     with tempfile.TemporaryDirectory() as scratch, _session() as session:
@@ -66,10 +67,17 @@ def screenshot(project: Path, target: Path) -> None:
         saved = not failures and window.grab().save(str(target))
         window.close()
         window.deleteLater()
+    qInstallMessageHandler(earlier)
     if failures:
         raise failures[0]
     if not saved:
         raise JobError(f"The picture {target} cannot be written.", "Choose another folder.")
+
+
+def _relevant(kind: QtMsgType, context: QMessageLogContext, text: str | None) -> None:
+    """Pass on what Qt has to say, but for what its offscreen platform complains about at every window."""
+    if text and "propagateSizeHints" not in text:
+        sys.stderr.write(f"{text}\n")
 
 
 def _application() -> QApplication:
