@@ -13,6 +13,8 @@ from studio.api import PassError, nearest
 
 from .names import all_graphs
 
+#: names that mean "dynamic" and do not say that two dimensions are the same
+PLACEHOLDERS = ("?", "None", "-1")
 FORM = "Write dims=NAME=SIZE or dims=INPUT:AXIS=SIZE, several joined by '|'."
 _OPERATIONS: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add,
@@ -43,9 +45,20 @@ def dynamic_dims(model: ir.Model) -> dict[tuple[str, int], str]:
         if value.name in model.graph.initializers:
             continue
         for axis, size in enumerate(value.shape or ()):
-            if isinstance(size, ir.SymbolicDim):
-                found[str(value.name), axis] = size.value or ""
+            if is_dynamic(size):
+                found[str(value.name), axis] = name_of(size)
     return found
+
+
+def is_dynamic(size: int | ir.SymbolicDim) -> bool:
+    """Say whether a dimension is dynamic; some exporters write a negative size for one."""
+    return isinstance(size, ir.SymbolicDim) or size < 0
+
+
+def name_of(size: int | ir.SymbolicDim) -> str:
+    """Give the name of a dynamic dimension; empty where exporters write a placeholder that several share."""
+    name = (size.value or "") if isinstance(size, ir.SymbolicDim) else ""
+    return "" if name in PLACEHOLDERS else name
 
 
 def known_names(dynamic: Mapping[tuple[str, int], str]) -> list[str]:
@@ -114,7 +127,7 @@ def _fixed(model: ir.Model, place: tuple[str, int], name: str, dynamic: Mapping[
     shapes = {str(value.name): list(value.shape) for value in model.graph.inputs if value.shape is not None}
     dims = shapes.get(place[0], [])
     size = dims[place[1]] if 0 <= place[1] < len(dims) else None
-    if not isinstance(size, int):
+    if not isinstance(size, int) or size < 0:
         raise PassError(f"No input has a dynamic dimension {name!r}.", nearest(name, known_names(dynamic)) or FORM)
     return size
 
@@ -138,15 +151,26 @@ def set_sizes(model: ir.Model, sizes: Sizes) -> int:
 def _set_one(value: ir.Value, named: Mapping[str, int], axes: Mapping[tuple[str, int], int]) -> int:
     if value.shape is None:
         return 0
-    dims = list(value.shape)
-    for axis, size in enumerate(dims):
-        if isinstance(size, ir.SymbolicDim):
-            found = evaluate(size.value, named) if size.value else axes.get((str(value.name), axis))
-            dims[axis] = size if found is None else found
-    changed = sum(isinstance(size, int) for size in dims) - sum(isinstance(size, int) for size in value.shape)
-    if changed:
-        value.shape = ir.Shape(dims)
-    return changed
+    dims = [_size(value, axis, size, named, axes) for axis, size in enumerate(value.shape)]
+    fixed = sum(map(is_dynamic, value.shape)) - sum(map(is_dynamic, dims))
+    value.shape = ir.Shape(dims)
+    return fixed
+
+
+def _size(
+    value: ir.Value,
+    axis: int,
+    size: int | ir.SymbolicDim,
+    named: Mapping[str, int],
+    axes: Mapping[tuple[str, int], int],
+) -> int | ir.SymbolicDim:
+    if not is_dynamic(size):
+        return size
+    name = name_of(size)
+    found = evaluate(name, named) if name else axes.get((str(value.name), axis))
+    if found is not None:
+        return found
+    return size if isinstance(size, ir.SymbolicDim) else ir.SymbolicDim(None)
 
 
 def evaluate(name: str, named: Mapping[str, int]) -> int | None:

@@ -72,8 +72,11 @@ def _fix_dims(value: ir.Value, proto: onnx.TypeProto) -> None:
     if found is None or (value.shape is not None and len(value.shape) != len(found)):
         return
     declared = list(value.shape) if value.shape is not None else list(found)
-    dims = [mine if isinstance(mine, int) else theirs for mine, theirs in zip(declared, found, strict=True)]
-    value.shape = ir.Shape([d if isinstance(d, int) else mine for d, mine in zip(dims, declared, strict=True)])
+    dims = [
+        theirs if isinstance(theirs, int) and (not isinstance(mine, int) or mine < 0) else mine
+        for mine, theirs in zip(declared, found, strict=True)
+    ]
+    value.shape = ir.Shape(dims)
 
 
 def without_weights(model: ir.Model) -> ir.Model:

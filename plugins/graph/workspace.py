@@ -188,6 +188,11 @@ class Workspace:
                 value.graph.initializers.pop(value.name)
                 self.edits += 1
 
+    def rebase(self) -> None:
+        """Look at the graphs anew after they were replaced by others; nodes without a name get one."""
+        self._graphs = None
+        name_nodes(self.model)
+
     def explain(self, node: ir.Node, detail: str) -> None:
         """Record why a node will not be in the result."""
         self._details[str(node.name)] = detail

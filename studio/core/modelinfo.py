@@ -111,10 +111,15 @@ def tensor_info(value: onnx.ValueInfoProto) -> TensorInfo:
     tensor = value.type.tensor_type
     shape: tuple[Dimension, ...] | None = None
     if tensor.HasField("shape"):
-        shape = tuple(
-            dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or None) for dim in tensor.shape.dim
-        )
+        shape = tuple(dimension(dim) for dim in tensor.shape.dim)
     return TensorInfo(name=value.name, dtype=dtype_name(tensor.elem_type), shape=shape)
+
+
+def dimension(dim: onnx.TensorShapeProto.Dimension) -> Dimension:
+    """Give a dimension; a negative size, which some exporters write, is a dynamic one."""
+    if dim.HasField("dim_value"):
+        return dim.dim_value if dim.dim_value >= 0 else None
+    return dim.dim_param or None
 
 
 def dtype_name(elem_type: int) -> str:

@@ -11,8 +11,12 @@ import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from studio.core.runtime import Dimension
+
+if TYPE_CHECKING:
+    import onnx
 
 _GRAPH, _NODE, _INPUT, _OUTPUT = 7, 1, 11, 12
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -53,8 +57,14 @@ def _value(encoded: bytes) -> Value:
     tensor = info.type.tensor_type
     if not tensor.HasField("shape"):
         return info.name, None
-    dimensions = (item.dim_value if item.HasField("dim_value") else item.dim_param or None for item in tensor.shape.dim)
-    return info.name, tuple(dimensions)
+    return info.name, tuple(_dimension(item) for item in tensor.shape.dim)
+
+
+def _dimension(item: onnx.TensorShapeProto.Dimension) -> Dimension:
+    """Give a dimension; a negative size, which some exporters write, is a dynamic one."""
+    if item.HasField("dim_value"):
+        return item.dim_value if item.dim_value >= 0 else None
+    return item.dim_param or None
 
 
 def _fields(data: mmap.mmap, position: int, end: int) -> Iterator[tuple[int, int, int]]:

@@ -8,6 +8,7 @@ from onnx import TensorProto, helper
 from studio.core.artifact import open_artifact
 from studio.core.modelinfo import ModelInfo, inspect_model, macs_by_node
 from studio.core.runtime import TensorInfo
+from studio.core.signature import read_signature
 from tests import models
 
 
@@ -83,3 +84,11 @@ def test_odd_inputs_have_a_kind(tmp_path: Path) -> None:
     kinds = {item.name: item.dtype for item in _inspect(proto, tmp_path).inputs}
     assert kinds["text"] == "object"
     assert kinds["list"] == "sequence"
+
+
+def test_a_negative_size_is_a_dynamic_dimension(tmp_path: Path) -> None:
+    proto = models.mlp()
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = -1
+    info = _inspect(proto, tmp_path)
+    assert info.inputs[0].shape == (None, 8)
+    assert read_signature(tmp_path / "model.onnx").inputs[0] == ("image", (None, 8))

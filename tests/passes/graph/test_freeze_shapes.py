@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import helper
 
 from studio.api import PassError, Scope, open_artifact
 from tests.passes.graph import dynamic
@@ -136,3 +137,11 @@ def test_without_folding_or_outside_the_scope_the_nodes_stay(tmp_path: Path) -> 
     assert not record.changes
     record = verified(ID, path, Scope(operators=("Neg",)), dims=("batch=2", "seq=6"))
     assert record.nodes == count
+
+
+def test_placeholders_and_negative_sizes_are_dimensions_without_a_name(tmp_path: Path) -> None:
+    main = graph([node("Relu", "x", "y")], [("x", (-1, 3, "?", "?"))], [("y", (-1, 3, "?", "?"))])
+    onnx.save(helper.make_model(main, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    record = verified(ID, tmp_path / "m.onnx", dims=("x:0=2", "x:2=5", "x:3=7"))
+    proto = onnx.load(str(record.artifact.path))
+    assert shape_of(proto.graph.input[0]) == shape_of(proto.graph.output[0]) == [2, 3, 5, 7]
