@@ -74,7 +74,7 @@ def screenshot(project: Path, target: Path) -> None:
         raise JobError(f"The picture {target} cannot be written.", "Choose another folder.")
 
 
-def _relevant(kind: QtMsgType, context: QMessageLogContext, text: str | None) -> None:
+def _relevant(_kind: QtMsgType, _context: QMessageLogContext, text: str | None) -> None:
     """Pass on what Qt has to say, but for what its offscreen platform complains about at every window."""
     if text and "propagateSizeHints" not in text:
         sys.stderr.write(f"{text}\n")
