@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
+import shutil
 from pathlib import Path
 
 import platformdirs
 
+from studio.core.errors import UsageError
 from studio.core.registry import Registry, scan
 
 #: further plugin folders, separated like PATH
 PLUGINS_VARIABLE = "BURNISH_PLUGINS"
 #: another folder for the cache
 CACHE_VARIABLE = "BURNISH_CACHE"
+#: gigabytes that cached models may take
+CACHE_LIMIT_VARIABLE = "BURNISH_CACHE_GB"
+LARGEST_CACHE = 10_000_000_000
 _HERE = Path(__file__).resolve().parent
 
 
@@ -31,6 +37,27 @@ def cache_folder() -> Path:
     """Give the folder for results that can be computed again."""
     chosen = os.environ.get(CACHE_VARIABLE)
     return Path(chosen) if chosen else platformdirs.user_cache_path("burnish", appauthor=False)
+
+
+def cache_limit() -> int:
+    """Give the bytes that cached models may take: what the user sets, else 10 GB or a tenth of the disk.
+
+    Raises
+    ------
+    UsageError
+        When the setting is no number of gigabytes.
+    """
+    text = os.environ.get(CACHE_LIMIT_VARIABLE, "")
+    if text:
+        try:
+            gigabytes = float(text)
+        except ValueError:
+            gigabytes = math.nan
+        if not 0 <= gigabytes < math.inf:
+            raise UsageError(f"{CACHE_LIMIT_VARIABLE} is {text!r}, no number of gigabytes.", "Set it to 10, say.")
+        return int(gigabytes * 1e9)
+    folder = next(path for path in (cache_folder().absolute(), *cache_folder().absolute().parents) if path.exists())
+    return min(LARGEST_CACHE, shutil.disk_usage(folder).total // 10)
 
 
 def config_folder() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Literal
 from studio.benchmark import BenchOptions, BenchResult, measure
 from studio.core.artifact import Artifact
 from studio.core.device import Device, find_device
-from studio.core.errors import UsageError
+from studio.core.errors import StoreError, UsageError
 from studio.core.evaluation import Evaluation
 from studio.core.exporter import ExportResult
 from studio.core.frozen import digest
@@ -220,7 +221,7 @@ class Session:
         with self._lock:
             project = self.project
             others = [self.artifact(variant.id) for variant in project.variants[1:]]
-            store = ProjectStore.create(folder, project, self.artifact(), others)
+            store = ProjectStore.create(folder, project, self.artifact(), [*others, *self._undoable()])
             try:
                 store.append_measurements(self._measurements)
                 store.append_evaluations(self._evaluations)
@@ -234,9 +235,31 @@ class Session:
         self._on_change("project")
         return store.folder
 
-    def close(self) -> None:
-        """Close what is open; an unsaved project is dropped, its models stay in the cache."""
+    def collect(self) -> int:
+        """Remove the models from the project's folder that no state of the history names; gives the bytes freed.
+
+        Nothing happens while the project is unsaved or open read-only.
+
+        Raises
+        ------
+        StoreError
+            When a file cannot be removed.
+        """
         with self._lock:
+            if self._store is None or self._store.read_only or self._history is None:
+                return 0
+            return self._store.collect(self._history.models)
+
+    def close(self) -> None:
+        """Close what is open; an unsaved project is dropped, its models stay in the cache.
+
+        From a project's folder goes what only the undo history could bring back.
+        """
+        with self._lock:
+            if self._history is not None:
+                self._history = History.start(self._history.present)
+                with suppress(StoreError):
+                    self.collect()
             self._forget()
             self._history, self.info = None, None
 
@@ -394,6 +417,16 @@ class Session:
         return self.work.export(request, watch=watch)
 
     # inside
+
+    def _undoable(self) -> list[Artifact]:
+        """Give the models that only other states of the history name, as far as they are still there."""
+        assert self._history is not None
+        blobs = (self._store or self.work).blobs
+        found = []
+        for sha in sorted(self._history.models - {variant.model for variant in self.project.variants}):
+            with suppress(StoreError):
+                found.append(self._loose.get(sha) or blobs.get(sha))
+        return found
 
     def _forget(self) -> None:
         """Let go of all but the document, which readers on other threads see until the next one is there."""

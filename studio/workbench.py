@@ -9,14 +9,14 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from studio.core.artifact import Artifact
-from studio.core.blobs import BlobStore
 from studio.core.datasets import data_digest
 from studio.core.device import Device
+from studio.core.errors import BurnishError
 from studio.core.evaluation import Evaluation
 from studio.core.exporter import ExportResult
 from studio.core.frozen import Frozen
@@ -25,8 +25,8 @@ from studio.core.params import parse_params
 from studio.core.passes import Need, Survey
 from studio.core.recipe import Recipe, Step
 from studio.core.registry import Registry
+from studio.core.resultcache import ResultCache
 from studio.core.runner import StepRecord, resolve_recipe
-from studio.core.stepcache import StepCache
 from studio.core.verification import Verification
 from studio.jobs.pool import JobPool
 from studio.jobs.protocol import JobEvent
@@ -37,6 +37,7 @@ from studio.jobs.tasks.export import ExportModel
 from studio.jobs.tasks.open_model import OpenedModel, OpenModel
 from studio.jobs.tasks.survey import Surveyed, SurveyModel
 from studio.jobs.tasks.verify import VerifyModels
+from studio.locations import cache_limit
 
 Watch = Callable[[JobEvent], None]
 TASKS = "studio.jobs.tasks"
@@ -68,9 +69,18 @@ class Workbench:
     def __init__(self, registry: Registry, pool: JobPool, root: Path) -> None:
         self.registry = registry
         self.pool = pool
-        self.root = root
-        self.blobs = BlobStore(root / "blobs")
-        self.steps = StepCache(root / "cache" / "steps", self.blobs)
+        self.cache = ResultCache(root)
+        self.blobs = self.cache.blobs
+        self.steps = self.cache.steps
+        self._added = False
+
+    def close(self) -> None:
+        """Let other processes remove the models that were used here, and bound the cache if it grew."""
+        self.cache.leases.release()
+        if self._added:
+            # What is too large today can be removed another day; the work itself is done.
+            with suppress(BurnishError, OSError):
+                self.cache.tidy(cache_limit())
 
     def open_model(self, path: Path, *, dims: dict[str, int] | None = None, watch: Watch | None = None) -> OpenedModel:
         """Check and summarize a model file.
@@ -128,6 +138,7 @@ class Workbench:
         key = self._data_key(step, data, device)
         known = self.steps.get(artifact.sha256, step.digest(), key)
         if known is not None:
+            self.cache.leases.hold(known.artifact.sha256)
             return known
         with self._scratch() as folder:
             payload = ApplyStep(
@@ -145,6 +156,8 @@ class Workbench:
             )
             if record.unchanged:
                 return record
+            self.cache.leases.hold(record.artifact.sha256)
+            self._added = True
             kept = self.blobs.put(record.artifact, move=True)
         record = record.model_copy(update={"artifact": kept})
         self.steps.put(artifact.sha256, step.digest(), key, record)
@@ -244,7 +257,7 @@ class Workbench:
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
         """Give an empty folder on the blobs' file system, so that results are moved, not copied."""
-        folder = self.root / "tmp" / uuid.uuid4().hex
+        folder = self.cache.scratch / uuid.uuid4().hex
         folder.mkdir(parents=True)
         try:
             yield folder

@@ -84,7 +84,9 @@ class App:
             from studio.workbench import Workbench
 
             pool = self.pool or self._stack.enter_context(JobPool(spare=False))
-            self._session = Session(Workbench(self.registry, pool, cache_folder()))
+            work = Workbench(self.registry, pool, cache_folder())
+            self._stack.callback(work.close)
+            self._session = Session(work)
         return self._session
 
     @property

@@ -31,6 +31,7 @@ COMMANDS = {
     "compare": "models side by side: latency, accuracy, size, memory",
     "export": "write a bundle that runs without Burnish",
     "plugins": "what is installed, and what cannot be used and why",
+    "cache": "the results that are kept: where, how large, and clearing them",
     "open": "open the studio on a model or project",
     "sample": "the bundled sample: in the studio, or the whole loop headless",
 }

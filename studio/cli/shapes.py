@@ -258,6 +258,16 @@ class PluginsDocument(Document):
     plugins: tuple[PluginRowDocument, ...]
 
 
+class CacheDocument(Document):
+    """``cache --json``: the step cache, after what was removed."""
+
+    folder: Path
+    bytes: int
+    results: int
+    limit_bytes: int
+    freed_bytes: int
+
+
 def device_table(device: Device) -> dict[str, Any]:
     """Give a device with its ``spec``."""
     return {"spec": device.spec, **device.model_dump(mode="json")}

@@ -91,11 +91,13 @@ def _application() -> QApplication:
 @contextmanager
 def _session() -> Iterator[Session]:
     with JobPool() as pool:
-        session = Session(Workbench(load_registry(), pool, cache_folder()))
+        work = Workbench(load_registry(), pool, cache_folder())
+        session = Session(work)
         try:
             yield session
         finally:
             session.close()
+            work.close()
 
 
 def _wait(ready: Callable[[], bool]) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from studio.benchmark import BenchOptions, measure
+from studio.core.artifact import open_artifact
+from studio.core.blobs import BlobStore
 from studio.core.errors import PassError, StoreError, UsageError
 from studio.core.project import BASELINE, remove_variant, rename_variant
 from studio.core.recipe import Recipe, Step
@@ -126,6 +128,44 @@ def test_saving_and_opening_again(session: Session, pool: JobPool, model: Path, 
     assert with_reader.evaluations == found
     assert with_reader.artifact(later.id).path.is_relative_to(folder)
     with_reader.close()
+
+
+def test_undo_never_leads_to_a_collected_model(session: Session, model: Path, prune: Step, tmp_path: Path) -> None:
+    session.open_model(model)
+    gone = session.apply(recipe(HALF)).variant
+    session.edit("remove", lambda project: remove_variant(project, gone.id))
+    folder = session.save_as(tmp_path / "work.burnish")
+    made = session.apply(recipe(prune)).variant
+    session.edit("remove", lambda project: remove_variant(project, made.id))
+    # Saved twice more: neither the document nor its backup names the two models then.
+    session.edit("rename", lambda project: rename_variant(project, BASELINE, "one"))
+    session.edit("rename", lambda project: rename_variant(project, BASELINE, "two"))
+    assert session.collect() == 0
+    for _ in range(3):
+        session.undo()
+    assert session.artifact(made.id).path.is_relative_to(folder)
+    for _ in range(2):
+        session.undo()
+    assert session.artifact(gone.id).path.is_relative_to(folder)
+    for _ in range(5):
+        session.redo()
+    session.close()
+    blobs = BlobStore(folder / "blobs")
+    session.open_project(folder)
+    assert session.artifact().sha256 in blobs.digests()
+    assert gone.model not in blobs.digests()
+
+
+def test_collecting_frees_what_an_earlier_session_left(
+    session: Session, model: Path, prune: Step, tmp_path: Path
+) -> None:
+    session.open_model(model)
+    assert session.collect() == 0
+    folder = session.save_as(tmp_path / "work.burnish")
+    stray = open_artifact(models.save(models.mlp(), tmp_path / "stray.onnx"))
+    BlobStore(folder / "blobs").put(stray)
+    assert session.collect() >= stray.bytes
+    assert set(BlobStore(folder / "blobs").digests()) == {session.artifact().sha256}
 
 
 def test_a_folder_that_is_no_project_leaves_the_open_one(session: Session, model: Path, tmp_path: Path) -> None:

@@ -61,14 +61,27 @@ class LiveSeries:
         return edges, counts / max(1, len(self.steady))
 
 
+def _upper(values: Any) -> float:
+    """Give the 95th percentile, or the outer fence (Tukey, "Exploratory Data Analysis", 1977) where it is lower."""
+    import numpy as np
+
+    median, high, most = (float(value) for value in np.percentile(values, (50, 75, 95)))
+    # the upper half alone: a spread of nothing still leaves room around the median
+    return min(most, median + 6 * max(high - median, 0.05 * median))
+
+
 def common_range(series: Sequence[LiveSeries]) -> tuple[float, float] | None:
-    """Give a range of milliseconds that holds nearly all steady samples of all series; None without samples."""
+    """Give a range of milliseconds for the charts of all series; None without samples.
+
+    It holds nearly all steady samples, but for outliers beyond Tukey's outer fence: what other programs
+    disturb must not flatten what is compared.
+    """
     import numpy as np
 
     arrays: list[Any] = [item.steady for item in series if item.steady]
     if not arrays:
         return None
     low = min(float(np.percentile(values, 0.5)) for values in arrays)
-    high = max(float(np.percentile(values, 95)) for values in arrays)
+    high = max(_upper(values) for values in arrays)
     margin = max(0.05 * (high - low), 0.01 * high)
     return max(0.0, low - margin), high + margin
