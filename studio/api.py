@@ -4,6 +4,7 @@ from studio.core.artifact import Artifact, ExternalFile, open_artifact
 from studio.core.batching import Feed, feeds_for, fixed_batch, has_batch_axis, run_batch
 from studio.core.classes import class_scores, same_class
 from studio.core.cpu import CpuInfo, cpu_info
+from studio.core.dataflow import Dataflow, least_bytes, lifetimes, peak_bytes, read_dataflow
 from studio.core.dataset import Batch, Dataset, DatasetReader
 from studio.core.device import Device, DeviceKind, UnavailableDevice
 from studio.core.engine import Engine
@@ -28,6 +29,7 @@ from studio.core.frozen import Frozen, canonical_json, digest
 from studio.core.hardware import Accelerator, accelerators, cpu_device
 from studio.core.intervals import fraction_estimate, mean_estimate
 from studio.core.measurement import Measurement, Memory
+from studio.core.memoryplan import MemoryPlan, PlannedTensor, plan_memory, plan_order
 from studio.core.metric import Estimate, Metric
 from studio.core.modelfile import read_model, read_proto, write_model, write_proto
 from studio.core.params import Params, ParamSpec, describe, param
@@ -55,6 +57,7 @@ __all__ = [
     "Cancelled",
     "CpuInfo",
     "DataError",
+    "Dataflow",
     "Dataset",
     "DatasetReader",
     "Device",
@@ -77,6 +80,7 @@ __all__ = [
     "LoadedModel",
     "Measurement",
     "Memory",
+    "MemoryPlan",
     "Metric",
     "ModelError",
     "Need",
@@ -87,6 +91,7 @@ __all__ = [
     "PassContext",
     "PassError",
     "PassResult",
+    "PlannedTensor",
     "PluginError",
     "Range",
     "Recipe",
@@ -117,11 +122,17 @@ __all__ = [
     "fixed_batch",
     "fraction_estimate",
     "has_batch_axis",
+    "least_bytes",
+    "lifetimes",
     "mean_estimate",
     "nearest",
     "node_names",
     "open_artifact",
     "param",
+    "peak_bytes",
+    "plan_memory",
+    "plan_order",
+    "read_dataflow",
     "read_model",
     "read_proto",
     "read_signature",
