@@ -4,6 +4,7 @@ from studio.core.artifact import Artifact, ExternalFile, open_artifact
 from studio.core.batching import Feed, feeds_for, fixed_batch, has_batch_axis, run_batch
 from studio.core.classes import class_scores, same_class
 from studio.core.cpu import CpuInfo, cpu_info
+from studio.core.dataflow import Dataflow, least_bytes, lifetimes, peak_bytes, read_dataflow
 from studio.core.dataset import Batch, Dataset, DatasetReader
 from studio.core.device import Device, DeviceKind, UnavailableDevice
 from studio.core.engine import Engine
@@ -29,6 +30,7 @@ from studio.core.hardware import Accelerator, accelerators, cpu_device
 from studio.core.intervals import fraction_estimate, mean_estimate
 from studio.core.linear import Linear, Window, padding
 from studio.core.measurement import Measurement, Memory
+from studio.core.memoryplan import MemoryPlan, PlannedTensor, plan_memory, plan_order
 from studio.core.metric import Estimate, Metric
 from studio.core.modelfile import read_model, read_proto, write_model, write_proto
 from studio.core.moments import Moments, Site, gather_moments, moment_bytes, observe
@@ -58,6 +60,7 @@ __all__ = [
     "Cancelled",
     "CpuInfo",
     "DataError",
+    "Dataflow",
     "Dataset",
     "DatasetReader",
     "Device",
@@ -81,6 +84,7 @@ __all__ = [
     "LoadedModel",
     "Measurement",
     "Memory",
+    "MemoryPlan",
     "Metric",
     "ModelError",
     "Moments",
@@ -92,6 +96,7 @@ __all__ = [
     "PassContext",
     "PassError",
     "PassResult",
+    "PlannedTensor",
     "PluginError",
     "Range",
     "Recipe",
@@ -127,7 +132,9 @@ __all__ = [
     "fraction_estimate",
     "gather_moments",
     "has_batch_axis",
+    "least_bytes",
     "left_alone",
+    "lifetimes",
     "mean_estimate",
     "moment_bytes",
     "named_nodes",
@@ -137,6 +144,10 @@ __all__ = [
     "open_artifact",
     "padding",
     "param",
+    "peak_bytes",
+    "plan_memory",
+    "plan_order",
+    "read_dataflow",
     "read_model",
     "read_proto",
     "read_signature",

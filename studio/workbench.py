@@ -82,15 +82,17 @@ class Workbench:
             with suppress(BurnishError, OSError):
                 self.cache.tidy(cache_limit())
 
-    def open_model(self, path: Path, *, dims: dict[str, int] | None = None, watch: Watch | None = None) -> OpenedModel:
-        """Check and summarize a model file.
+    def open_model(
+        self, path: Path, *, dims: dict[str, int] | None = None, memory: bool = False, watch: Watch | None = None
+    ) -> OpenedModel:
+        """Check and summarize a model file; with `memory` also plan that of its activations.
 
         Raises
         ------
         ModelError
             When it is not a valid model.
         """
-        payload = OpenModel(path=path.absolute(), dims=dims or {})
+        payload = OpenModel(path=path.absolute(), dims=dims or {}, memory=memory)
         return OpenedModel.model_validate(self._run("open_model", payload, f"open {path.name}", watch=watch))
 
     def summarize(self, artifact: Artifact, *, watch: Watch | None = None) -> ModelInfo:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from studio.core.device import Device, UnavailableDevice
 from studio.core.environment import Environment
 from studio.core.frozen import Frozen
+from studio.core.memoryplan import MemoryPlan
 from studio.core.modelinfo import ModelInfo
 from studio.core.params import ParamSpec
 from studio.core.passes import Survey
@@ -55,9 +56,10 @@ class PassesDocument(Document):
 
 
 class InspectDocument(Document):
-    """``inspect --json``."""
+    """``inspect --json``; `memory` with ``--memory``."""
 
     model: ModelInfo
+    memory: MemoryPlan | None = None
 
 
 class SurveyDocument(Document):

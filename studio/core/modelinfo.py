@@ -173,7 +173,7 @@ def macs_by_node(proto: onnx.ModelProto, dims: Mapping[str, int]) -> tuple[dict[
     """Count multiply-accumulates of each node of the main graph, by `provenance.node_names`."""
     from studio.core.provenance import node_names
 
-    fixed, assumed = _with_fixed_dims(proto, dims)
+    fixed, assumed = with_fixed_dims(proto, dims)
     shapes = _shapes(fixed)
     counts: dict[str, int] = {}
     unknown = False
@@ -186,7 +186,14 @@ def macs_by_node(proto: onnx.ModelProto, dims: Mapping[str, int]) -> tuple[dict[
     return counts, unknown, assumed
 
 
-def _with_fixed_dims(proto: onnx.ModelProto, dims: Mapping[str, int]) -> tuple[onnx.ModelProto, dict[str, int]]:
+def with_fixed_dims(proto: onnx.ModelProto, dims: Mapping[str, int]) -> tuple[onnx.ModelProto, dict[str, int]]:
+    """Give a copy whose inputs have fixed sizes and whose other shapes are to be inferred, and the sizes assumed.
+
+    Parameters
+    ----------
+    dims
+        Size of a dynamic dimension, by its name or ``INPUT[AXIS]``; 1 where it is not given.
+    """
     import onnx
 
     fixed = onnx.ModelProto()
@@ -194,7 +201,7 @@ def _with_fixed_dims(proto: onnx.ModelProto, dims: Mapping[str, int]) -> tuple[o
     assumed: dict[str, int] = {}
     for value in fixed.graph.input:
         for axis, dim in enumerate(value.type.tensor_type.shape.dim):
-            if dim.HasField("dim_value"):
+            if dim.HasField("dim_value") and dim.dim_value >= 0:
                 continue
             name = dim.dim_param or f"{value.name}[{axis}]"
             assumed[name] = dims.get(name, 1)

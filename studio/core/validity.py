@@ -188,7 +188,7 @@ def _made_twice(graph: onnx.GraphProto) -> str:
 def _find_cycle(graph: onnx.GraphProto) -> str:
     """Name a node that lies on a cycle; empty without one (Kahn's algorithm, 1962)."""
     makers = {output: index for index, node in enumerate(graph.node) for output in node.output if output}
-    needs = [{makers[name] for name in (*node.input, *_captured(node)) if name in makers} for node in graph.node]
+    needs = [{makers[name] for name in (*node.input, *captured(node)) if name in makers} for node in graph.node]
     users: dict[int, list[int]] = {}
     for index, sources in enumerate(needs):
         for source in sources:
@@ -208,7 +208,7 @@ def _find_cycle(graph: onnx.GraphProto) -> str:
     return graph.node[stuck].name or graph.node[stuck].op_type
 
 
-def _captured(node: onnx.NodeProto) -> Iterator[str]:
+def captured(node: onnx.NodeProto) -> Iterator[str]:
     """Names that a node's subgraphs take from outside."""
     for attribute in node.attribute:
         graphs = [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
@@ -216,4 +216,4 @@ def _captured(node: onnx.NodeProto) -> Iterator[str]:
             inner = {item.name for item in graph.input} | {item.name for item in graph.initializer}
             inner.update(output for child in graph.node for output in child.output)
             for child in graph.node:
-                yield from (name for name in (*child.input, *_captured(child)) if name not in inner)
+                yield from (name for name in (*child.input, *captured(child)) if name not in inner)

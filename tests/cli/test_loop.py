@@ -91,3 +91,13 @@ def test_the_listing_commands(burnish: Burnish) -> None:
     assert surveys["graph.fold-batchnorm"]["applies"]
     info = burnish("inspect", MODEL, "--json").json["model"]
     assert info["parameters"] > 1_000_000
+
+
+def test_the_memory_of_the_activations_is_planned(burnish: Burnish) -> None:
+    plan = burnish("inspect", MODEL, "--memory", "--json").json["memory"]
+    assert plan["peak_bytes"] <= plan["arena_bytes"] < plan["total_bytes"]
+    assert {"tensor", "bytes", "offset", "first", "last", "maker", "reader"} == set(plan["tensors"][0])
+    text = burnish("inspect", MODEL, "--memory").stdout
+    assert "arena of" in text
+    assert plan["tensors"][0]["maker"][:8] in text
+    assert burnish("inspect", MODEL, "--json").json["memory"] is None

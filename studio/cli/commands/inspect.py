@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 
 from studio.cli.app import App
+from studio.cli.memory import print_memory
 from studio.cli.options import PATH, check_dims, common, parse_dims
 from studio.cli.shapes import InspectDocument
 from studio.cli.text import count, size, tensor
@@ -16,20 +17,28 @@ from studio.core.modelinfo import ModelInfo
 
 @click.command("inspect")
 @click.argument("model", type=PATH)
-@click.option("--dim", "dims", multiple=True, metavar="NAME=SIZE", help="Size of a dynamic dimension, for MACs.")
+@click.option("--dim", "dims", multiple=True, metavar="NAME=SIZE", help="Size of a dynamic dimension.")
+@click.option("--memory", is_flag=True, help="Also plan the activations' memory: each tensor's life and offset.")
 @common
-def command(app: App, model: Path, dims: tuple[str, ...]) -> None:
+def command(app: App, model: Path, dims: tuple[str, ...], memory: bool) -> None:
     """Show inputs, outputs, operators, parameters, MACs, bytes, precisions and problems.
 
     \b
     Examples:
       burnish inspect model.onnx
       burnish inspect model.onnx --dim sequence=128 --json
+      burnish inspect model.onnx --memory
     """
     sizes = parse_dims(dims)
-    info = app.work.open_model(model, dims=sizes, watch=app.watcher()).info
-    check_dims(sizes, [info])
-    app.show(InspectDocument(model=info), lambda console: _print(console, info))
+    opened = app.work.open_model(model, dims=sizes, memory=memory, watch=app.watcher())
+    check_dims(sizes, [opened.info])
+
+    def human(console: Console) -> None:
+        _print(console, opened.info)
+        if opened.memory is not None:
+            print_memory(console, opened.memory)
+
+    app.show(InspectDocument(model=opened.info, memory=opened.memory), human)
 
 
 def _print(console: Console, info: ModelInfo) -> None:

@@ -7,16 +7,23 @@ from typing import Any
 
 from studio.core.artifact import Artifact, open_artifact
 from studio.core.frozen import Frozen
+from studio.core.memoryplan import MemoryPlan, plan_memory
+from studio.core.modelfile import read_light_proto
 from studio.core.modelinfo import ModelInfo, inspect_model
 from studio.core.report import Reporter
 from studio.core.validity import check_artifact
 
 
 class OpenModel(Frozen):
-    """What to open. `dims` sizes named dynamic dimensions for the count of multiply-accumulates."""
+    """What to open.
+
+    `dims` sizes named dynamic dimensions for the count of multiply-accumulates and the plan of the
+    memory, which is made with `memory`.
+    """
 
     path: Path
     dims: dict[str, int] = {}
+    memory: bool = False
 
 
 class OpenedModel(Frozen):
@@ -24,6 +31,7 @@ class OpenedModel(Frozen):
 
     artifact: Artifact
     info: ModelInfo
+    memory: MemoryPlan | None = None
 
 
 def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
@@ -37,5 +45,6 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     reporter.check()
     reporter.progress(2, 3, "summarizing")
     info = inspect_model(artifact, problems=problems, dims=wanted.dims)
+    memory = plan_memory(read_light_proto(artifact.path), wanted.dims) if wanted.memory else None
     reporter.progress(3, 3, "done")
-    return OpenedModel(artifact=artifact, info=info).model_dump(mode="json")
+    return OpenedModel(artifact=artifact, info=info, memory=memory).model_dump(mode="json")
