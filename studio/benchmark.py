@@ -90,6 +90,7 @@ def measure(
     BurnishError
         When the baseline itself cannot be measured.
     """
+    subjects = [_judged(work, subject) for subject in subjects]
     feet: dict[int, Footprint] = {}
     failures: list[Failure] = []
     for index, subject in enumerate(subjects):
@@ -125,6 +126,13 @@ def measure(
         layers=_layers(work, [subjects[index] for index in feet], options, watch) if options.layers else {},
         failures=tuple(failures),
     )
+
+
+def _judged(work: Workbench, subject: Subject) -> Subject:
+    """Say with a subject that its device was found to run it wrongly: a fast wrong answer is no gain."""
+    if subject.refused:
+        return subject
+    return subject.model_copy(update={"refused": work.refusal(subject.artifact.sha256, subject.device.spec)})
 
 
 def _footprint(work: Workbench, subject: Subject, options: BenchOptions, watch: Watch | None) -> Footprint:

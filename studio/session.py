@@ -26,6 +26,7 @@ from studio.core.provenance import compose
 from studio.core.recipe import Recipe
 from studio.core.runner import StepRecord
 from studio.core.store import ProjectStore
+from studio.core.verification import refusal_text
 from studio.jobs.tasks.detect import Detected
 from studio.jobs.tasks.evaluate import EvaluateModels
 from studio.jobs.tasks.export import ExportModel
@@ -355,11 +356,24 @@ class Session:
         places = [self.device(spec, watch=watch) for spec in devices or ("",)]
         names = [self.project.variant(variant).name for variant in variants]
         subjects = [
-            Subject(name=name, artifact=self.artifact(name), device=place) for place in places for name in names
+            Subject(name=name, artifact=self.artifact(name), device=place, refused=self.refusal(name, place.spec))
+            for place in places
+            for name in names
         ]
         result = measure(self.work, subjects, options, watch=watch)
         self.record(result.measurements)
         return result
+
+    def refusal(self, variant: str, device: str) -> str:
+        """Say why a device must not run a variant, as its steps found; empty when it may, or nothing is known."""
+        at: str | None = variant
+        while at is not None:
+            one = self.project.variant(at)
+            found = refusal_text(one.verification, one.step.pass_id if one.step else "", device)
+            if found:
+                return found
+            at = one.parent
+        return ""
 
     def record(self, measurements: Sequence[Measurement]) -> None:
         """Keep measurements with the project."""

@@ -27,7 +27,7 @@ from studio.core.recipe import Recipe, Step
 from studio.core.registry import Registry
 from studio.core.resultcache import ResultCache
 from studio.core.runner import StepRecord, resolve_recipe
-from studio.core.verification import Verification
+from studio.core.verification import Verification, refusal_text
 from studio.jobs.pool import JobPool
 from studio.jobs.protocol import JobEvent
 from studio.jobs.tasks.apply import ApplyStep
@@ -174,6 +174,23 @@ class Workbench:
         )
         found = self._run("verify", payload, "verify the result", artifact=source, watch=watch)
         return Verification.model_validate(found)
+
+    def refusal(self, model: str, device: str) -> str:
+        """Say why a device must not run a model that steps made here; empty when it may, or nothing is known.
+
+        A step that refused a device speaks for those after it too: they compared themselves with its result.
+        """
+        seen: set[str] = set()
+        while model not in seen:
+            seen.add(model)
+            record = self.steps.making(model)
+            if record is None:
+                return ""
+            found = refusal_text(record.verification, record.step.pass_id, device)
+            if found:
+                return found
+            model = record.source_sha256
+        return ""
 
     def evaluate(self, request: EvaluateModels, *, watch: Watch | None = None) -> tuple[Evaluation, ...]:
         """Evaluate models on a dataset; the first is the baseline of the others."""

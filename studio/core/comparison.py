@@ -117,8 +117,8 @@ class OutputDifference:
         ]
         if not rows:
             return
-        first = np.nan_to_num(np.concatenate([a for a, _ in rows], axis=1))
-        second = np.nan_to_num(np.concatenate([b for _, b in rows], axis=1))
+        first = np.nan_to_num(np.concatenate([a for a, _ in rows], axis=1), posinf=0.0, neginf=0.0)
+        second = np.nan_to_num(np.concatenate([b for _, b in rows], axis=1), posinf=0.0, neginf=0.0)
         norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
         dots = (first * second).sum(axis=1)
         same = (first == second).all(axis=1)

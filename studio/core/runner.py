@@ -164,7 +164,9 @@ def _verified(the_pass: Pass, source: Artifact, result: PassResult, check: Check
         ) from error
     _same_interface(the_pass, source, result.artifact)
     known = set(check_artifact(source)) if warnings else set()
-    verification = verify(source, result.artifact, check, exact=the_pass.exact)
+    verification = verify(
+        source, result.artifact, check, exact=the_pass.exact, everywhere=the_pass.family == "precision"
+    )
     fresh = tuple(warning for warning in warnings if warning not in known)
     return verification.model_copy(update={"warnings": (*verification.warnings, *fresh)})
 

@@ -20,7 +20,7 @@ from studio.core.runner import StepRecord
 GRACE = 3600.0
 
 #: Raised when a record's shape changes; records of other versions are misses.
-RECORD_SCHEMA = 1
+RECORD_SCHEMA = 2
 
 
 class _Key(Frozen):
@@ -98,6 +98,11 @@ class StepCache:
         entry = _Entry(schema_version=RECORD_SCHEMA, key=key, record=record.model_copy(update={"artifact": portable}))
         write_atomic(path, entry.model_dump_json(by_alias=True))
         return stored
+
+    def making(self, model: str) -> StepRecord | None:
+        """Find a record of the step that made a model, by the model's sha256; its path is not filled in."""
+        entries = (_read(path) for path in self._records())
+        return next((found.record for found in entries if found and found.record.artifact.sha256 == model), None)
 
     def models(self) -> frozenset[str]:
         """Give the sha256 of every model that a record names."""

@@ -5,6 +5,30 @@ from __future__ import annotations
 from studio.core.frozen import Frozen
 
 
+class PlaceCheck(Frozen):
+    """What one runtime made of a result, against what it makes of the source on the same inputs.
+
+    Attributes
+    ----------
+    runtime
+        What ran both, such as ``"openvino:CPU"``.
+    refused
+        Why the result must not be run there, one sentence; empty when it may.
+    samples
+        How many samples were compared; 0 when it could not be run.
+    identical, sqnr_db, cosine, top1_agreement
+        As in `Verification`.
+    """
+
+    runtime: str
+    refused: str = ""
+    samples: int = 0
+    identical: bool = False
+    sqnr_db: float | None = None
+    cosine: float | None = None
+    top1_agreement: float | None = None
+
+
 class Verification(Frozen):
     """A pass's result compared with its source on the same inputs.
 
@@ -27,6 +51,8 @@ class Verification(Frozen):
         What ran both, such as ``"onnxruntime:CPU"``.
     first_diverging
         Name of the first node of the result whose output leaves the tolerance, where it was looked for.
+    places
+        What every runtime here made of it, for results in another precision; empty for others.
     """
 
     exact: bool
@@ -40,3 +66,14 @@ class Verification(Frozen):
     runtime: str
     first_diverging: str = ""
     warnings: tuple[str, ...] = ()
+    places: tuple[PlaceCheck, ...] = ()
+
+    def refused_on(self, runtime: str) -> str:
+        """Say why a runtime must not run the result; empty when it may, or was not asked."""
+        return next((place.refused for place in self.places if place.runtime == runtime), "")
+
+
+def refusal_text(verification: Verification | None, pass_id: str, runtime: str) -> str:
+    """Say, for a measurement on a runtime, that a step found its result wrong there; empty when it did not."""
+    refused = verification.refused_on(runtime) if verification else ""
+    return f"Wrong results on {runtime}, as {pass_id} found: {refused} Do not use it there." if refused else ""

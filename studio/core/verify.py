@@ -49,13 +49,16 @@ class Check:
     reporter: Reporter = field(default_factory=SilentReporter)
 
 
-def verify(source: Artifact, result: Artifact, check: Check, *, exact: bool) -> Verification:
+def verify(source: Artifact, result: Artifact, check: Check, *, exact: bool, everywhere: bool = False) -> Verification:
     """Compare a result with its source.
 
     Parameters
     ----------
     exact
         Whether the outputs must be the same up to rounding.
+    everywhere
+        Whether engines may well differ, as they do in 8 bits: it is then run in each place, and may be
+        wrong in some; see `studio.core.everywhere`.
 
     Raises
     ------
@@ -65,6 +68,10 @@ def verify(source: Artifact, result: Artifact, check: Check, *, exact: bool) -> 
     RuntimeLoadError
         When no runtime loads the source, or the chosen one does not load the result.
     """
+    if everywhere and not exact:
+        from studio.core.everywhere import verify_everywhere
+
+        return verify_everywhere(source, result, check)
     place, difference, notes = _compare(source, result, check)
     warnings = [*notes, *_elsewhere(source, result, check, place)]
     diverging = ""
@@ -80,7 +87,7 @@ def verify(source: Artifact, result: Artifact, check: Check, *, exact: bool) -> 
         exact=exact,
         identical=difference.identical,
         max_abs_error=difference.max_abs_error if difference.floats else None,
-        sqnr_db=sqnr if sqnr is None or math.isfinite(sqnr) else -999.0,
+        sqnr_db=finite_db(sqnr),
         cosine=difference.cosine,
         top1_agreement=difference.top1_agreement,
         samples=difference.samples,
@@ -88,6 +95,11 @@ def verify(source: Artifact, result: Artifact, check: Check, *, exact: bool) -> 
         runtime=place.spec,
         warnings=tuple(warnings),
     )
+
+
+def finite_db(sqnr: float | None) -> float | None:
+    """Give an SQNR as JSON can hold it: no signal at all is -999 dB."""
+    return sqnr if sqnr is None or math.isfinite(sqnr) else -999.0
 
 
 def _enter_source(stack: ExitStack, source: Artifact, check: Check) -> tuple[Place, LoadedModel]:
@@ -107,7 +119,7 @@ def _compare(source: Artifact, result: Artifact, check: Check) -> tuple[Place, O
         place, before = _enter_source(stack, _reference(source, result, check.workdir), check)
         after = stack.enter_context(place.runtime.load(result, place.device, RunOptions()))
         pairing = Pairing(before, after)
-        for batch in _batches(pairing, _dataset(check, after), check):
+        for batch in batches(pairing, check.dataset.fitted(after.inputs), check):
             for pair in pairing.runs(batch):
                 difference.add(pair.source, pair.result, pair.samples)
         notes = [warning for warning in after.warnings if warning not in before.warnings]
@@ -124,11 +136,7 @@ def _reference(source: Artifact, result: Artifact, workdir: Path) -> Artifact:
     return with_outputs(source, inner, Path(mkdtemp(prefix="whole-", dir=workdir)) / "probe") if inner else source
 
 
-def _dataset(check: Check, result: LoadedModel) -> Dataset:
-    return check.dataset.fitted(result.inputs)
-
-
-def _batches(pairing: Pairing, dataset: Dataset, check: Check) -> Iterator[Batch]:
+def batches(pairing: Pairing, dataset: Dataset, check: Check) -> Iterator[Batch]:
     """Give batches up to the number of samples, or until the time is up."""
     started = time.monotonic()
     done = 0
@@ -202,7 +210,7 @@ def first_diverging(source: Artifact, result: Artifact, place: Place, check: Che
             models = [
                 stack.enter_context(place.runtime.load(artifact, place.device, RunOptions())) for artifact in probed
             ]
-            batch = next(iter(_dataset(check, models[1]).batches(1, limit=1)))
+            batch = next(iter(check.dataset.fitted(models[1].inputs).batches(1, limit=1)))
             pair = Pairing(*models).first(batch)
     except RuntimeLoadError:
         return ""

@@ -91,3 +91,17 @@ def test_a_device_that_is_gone(model: Path, tmp_path: Path) -> None:
     assert found is None
     assert status in (1, 2)
     assert "error:" in said
+
+
+def test_a_device_that_runs_a_variant_wrongly_is_named_and_warned_of(model: Path, tmp_path: Path) -> None:
+    faulty = {"BURNISH_SIM_CPU": "1", "BURNISH_SIM_GARBAGE": "QuantizeLinear"}
+    status, found, _ = burnish(tmp_path, "optimize", model, "-o", "int8.onnx", "--step", "quantize.static", **faulty)
+    assert status == 0
+    refused = {place["runtime"]: place["refused"] for place in found["steps"][0]["verification"]["places"]}
+    assert "nothing in common" in refused["simulated:SIM.CPU"]
+    assert refused["onnxruntime:CPU"] == refused["openvino:CPU"] == ""
+    quick = ("bench", "int8.onnx", "--seconds", "0.2", "--device")
+    _, bad, _ = burnish(tmp_path, *quick, "simulated:SIM.CPU", **faulty)
+    assert any("Wrong results on simulated:SIM.CPU" in warning for warning in bad["models"][0]["warnings"])
+    _, good, _ = burnish(tmp_path, *quick, "onnxruntime:CPU", **faulty)
+    assert not any("Wrong results" in warning for warning in good["models"][0]["warnings"])

@@ -124,7 +124,7 @@ class _Rig:
             first_ns=0,
             run=run_id,
             noise=noise,
-            warnings=(*self.model.warnings, *warnings),
+            warnings=(*filter(None, (self.subject.refused,)), *self.model.warnings, *warnings),
             environment=fingerprint(),
             taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )

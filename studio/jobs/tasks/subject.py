@@ -8,11 +8,12 @@ from studio.core.frozen import Frozen
 
 
 class Subject(Frozen):
-    """A model under a name on a device."""
+    """A model under a name on a device; `refused` says why that device must not run it, where that is known."""
 
     name: str
     artifact: Artifact
     device: Device
+    refused: str = ""
 
     @property
     def key(self) -> str:
