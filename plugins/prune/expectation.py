@@ -17,7 +17,7 @@ def speed(device: Device | None, pattern: str = "") -> Range | None:
     if device is None:
         return None
     if pattern == "2:4" and device.kind == "gpu":
-        return Range(low=0.97, high=1.3, reason=_SPARSE_CORES)
+        return Range(low=0.97, high=1.3, reason=f"{_SPARSE_CORES}; never measured here")
     return Range(low=0.97, high=1.04, reason=_SPARSE_CORES if pattern == "2:4" else SPEED)
 
 
