@@ -9,7 +9,7 @@ from pathlib import Path
 from studio.core.artifact import Artifact, describe_artifact, iterate_tensors
 from studio.core.atomic import explain, explained
 from studio.core.errors import StoreError
-from studio.core.modelfile import read_proto
+from studio.core.modelfile import read_light_proto, read_proto
 
 
 def deliver(artifact: Artifact, target: Path) -> Artifact:
@@ -24,8 +24,9 @@ def deliver(artifact: Artifact, target: Path) -> Artifact:
         When the target is a folder, its folder is missing, or it cannot be written.
     """
     check_target(target)
-    proto = read_proto(artifact.path)
     locations = _new_locations(artifact, target)
+    # Without external data the file is copied as it is.
+    proto = read_proto(artifact.path) if locations else read_light_proto(artifact.path)
     for tensor in iterate_tensors(proto):
         for entry in tensor.external_data:
             if entry.key == "location":
@@ -44,7 +45,7 @@ def deliver(artifact: Artifact, target: Path) -> Artifact:
     except OSError as error:
         reason, hint = explain(error)
         raise StoreError(f"{target} cannot be written: {reason}.", hint) from None
-    return describe_artifact(target, read_proto(target))
+    return describe_artifact(target, read_light_proto(target))
 
 
 def check_target(target: Path) -> None:

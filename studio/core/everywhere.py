@@ -112,7 +112,7 @@ def _compare(place: Place, before: LoadedModel, after: LoadedModel, check: Check
     pairing, dataset = Pairing(before, after), check.dataset.fitted(after.inputs)
     whole, single = OutputDifference(), OutputDifference()
     notes = tuple(note for note in after.warnings if note not in before.warnings)
-    for batch in batches(pairing, dataset, check):
+    for batch in batches(pairing.batch, dataset, check):
         failure = _add(whole, pairing, batch, before)
         if failure:
             return _Found(place, whole, failure, notes)

@@ -81,6 +81,35 @@ def light_proto(path: Path) -> onnx.ModelProto | None:
     return None if found is None else onnx.ModelProto.FromString(found[1][0])
 
 
+def skeleton_proto(path: Path) -> onnx.ModelProto | None:
+    """Parse a model with its large weights turned into inputs of the graph; None where it has to be parsed whole.
+
+    Names, types and shapes stay, so that a checker and shape inference take it for a model. Nor is
+    there a skeleton where a large weight does not have the bytes that its type and shape need, or
+    two weights have one name: what is wrong is found in the whole.
+    """
+    import onnx
+
+    found = _open(path)
+    if found is None:
+        return None
+    data, (light, pieces) = found
+    proto = onnx.ModelProto.FromString(light)
+    weights = proto.graph.initializer
+    if not proto.ir_version or len({tensor.name for tensor in weights}) < len(weights):
+        return None
+    if any(_mapped(data, piece, weights[piece.index]) is None for piece in pieces):
+        return None
+    given = {value.name for value in proto.graph.input}
+    for piece in reversed(pieces):
+        weight = weights[piece.index]
+        if weight.name not in given:
+            value = onnx.helper.make_tensor_value_info(weight.name, weight.data_type, weight.dims)
+            proto.graph.input.append(value)
+        del weights[piece.index]
+    return proto
+
+
 def map_model(path: Path) -> ir.Model | None:
     """Open a model with its large weights mapped from the file; None where it has to be parsed whole.
 

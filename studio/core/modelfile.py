@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from studio.core.artifact import Artifact, describe_artifact, iterate_tensors
 from studio.core.atomic import explain
 from studio.core.errors import BurnishError, Cancelled, ModelError, StoreError
-from studio.core.modelbytes import LARGE, light_proto, map_model, stream_model
+from studio.core.modelbytes import LARGE, light_proto, map_model, skeleton_proto, stream_model
 
 if TYPE_CHECKING:
     import onnx
@@ -61,6 +61,24 @@ def read_light_proto(path: Path) -> onnx.ModelProto:
     except Exception:  # whatever is odd about the file, parsing it whole explains it
         proto = None
     return proto if proto is not None and proto.ir_version else read_proto(path)
+
+
+def read_skeleton(path: Path) -> onnx.ModelProto:
+    """Parse a model for checks that need no values: large weights may be inputs of the graph in it.
+
+    Like `read_light_proto` it takes little memory; unlike its result this one is a valid model.
+
+    Raises
+    ------
+    ModelError
+        When it cannot be read, or is not an ONNX model.
+    """
+    _refuse_other_files(path)
+    try:
+        proto = skeleton_proto(path)
+    except Exception:  # whatever is odd about the file, parsing it whole explains it
+        proto = None
+    return proto or read_proto(path)
 
 
 def read_model(artifact: Artifact) -> ir.Model:
@@ -117,6 +135,25 @@ def write_model(model: ir.Model, path: Path) -> Artifact:
         raise StoreError(f"{path} cannot be written: {reason}.", hint) from None
     except Exception as error:
         raise _first_cause(error) from error
+    return describe_artifact(path, read_light_proto(path))
+
+
+def write_beside(artifact: Artifact, folder: Path) -> Artifact:
+    """Write a copy of a model whose weights lie in a file beside it, a piece at a time.
+
+    Raises
+    ------
+    StoreError
+        When it cannot be written; what is there then is the caller's to remove.
+    """
+    import onnx_ir as ir
+
+    path = folder / artifact.path.name
+    try:
+        ir.save(read_model(artifact), path, external_data=f"{path.name}.data")
+    except OSError as error:
+        reason, hint = explain(error)
+        raise StoreError(f"{path} cannot be written: {reason}.", hint) from None
     return describe_artifact(path, read_light_proto(path))
 
 

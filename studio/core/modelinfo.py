@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from studio.core.artifact import Artifact, iterate_tensors
 from studio.core.frozen import Frozen
-from studio.core.modelfile import read_proto
+from studio.core.modelfile import read_light_proto
 from studio.core.runtime import Dimension, TensorInfo
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def inspect_model(
     ModelError
         When the file cannot be read.
     """
-    proto = read_proto(artifact.path)
+    proto = read_light_proto(artifact.path)
     nodes = list(all_nodes(proto.graph))
     tensors = [tensor for tensor in iterate_tensors(proto) if tensor.dims or tensor.raw_data or tensor.external_data]
     macs, uncounted, assumed = count_macs(proto, dims or {})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.core.artifact import Artifact, describe_artifact
-from studio.core.modelfile import read_proto
+from studio.core.modelfile import read_light_proto, read_proto
 from studio.core.provenance import node_names
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def common_tensors(source: Artifact, result: Artifact) -> dict[str, str]:
     dict
         Tensor to the name of the node that makes it in `result`, in the order of `result`.
     """
-    before, after = read_proto(source.path).graph, read_proto(result.path).graph
+    before, after = read_light_proto(source.path).graph, read_light_proto(result.path).graph
     known = {out for node in before.node for out in node.output if out}
     return {
         out: name

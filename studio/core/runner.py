@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from studio.core.artifact import Artifact, rehash
 from studio.core.errors import BurnishError, Cancelled, ModelError, PassError, UsageError, VerificationError, nearest
 from studio.core.frozen import Frozen
-from studio.core.modelfile import read_model, read_proto
+from studio.core.modelfile import read_light_proto, read_model
 from studio.core.modelinfo import tensor_info
 from studio.core.params import Params, parse_params
 from studio.core.passes import NodeChange, Pass, PassContext, PassResult
@@ -113,7 +113,7 @@ def run_step(the_pass: Pass, step: Step, source: Artifact, work: Work) -> StepRe
         )
     unchanged = result.artifact.sha256 == source.sha256
     verification = None if unchanged else _verified(the_pass, source, result, work.check)
-    before, after = read_proto(source.path).graph, read_proto(result.artifact.path).graph
+    before, after = read_light_proto(source.path).graph, read_light_proto(result.artifact.path).graph
     return StepRecord(
         step=step,
         source_sha256=source.sha256,
@@ -133,7 +133,7 @@ def _check_scope(step: Step, source: Artifact) -> None:
     """Refuse names in the scope that the model does not have: a typo must not mean "nothing to do"."""
     if not step.scope.names:
         return
-    names = set(node_names(read_proto(source.path).graph))
+    names = set(node_names(read_light_proto(source.path).graph))
     for name in step.scope.names:
         if name not in names:
             raise UsageError(
@@ -178,7 +178,7 @@ def _same_interface(the_pass: Pass, source: Artifact, result: Artifact) -> None:
     """
     if the_pass.extracts:
         return
-    before, after = read_proto(source.path).graph, read_proto(result.path).graph
+    before, after = read_light_proto(source.path).graph, read_light_proto(result.path).graph
     for kind in ("input", "output"):
         old, new = (_interface(values, the_pass) for values in (getattr(before, kind), getattr(after, kind)))
         given = {item.name for item in before.initializer} | {item.name for item in after.initializer}

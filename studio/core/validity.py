@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from studio.core.artifact import Artifact
 from studio.core.errors import ModelError
-from studio.core.modelfile import read_proto
+from studio.core.modelfile import read_skeleton
 
 if TYPE_CHECKING:
     import onnx
@@ -87,9 +87,9 @@ def check_artifact(artifact: Artifact) -> tuple[str, ...]:
     ModelError
         When the model is not valid; the message names the node, tensor or operator.
     """
-    proto = read_proto(artifact.path)
+    proto = read_skeleton(artifact.path)
     check_proto(proto, name=artifact.path.name)
-    _run_checker(artifact)
+    _run_checker(artifact, proto)
     return (*_infer(proto), *_duplicates(proto))
 
 
@@ -142,11 +142,12 @@ def explain_checker(text: str) -> tuple[str, str]:
     return f"The model is not valid: {first[:300]}.", "Export it again, or check it with the ONNX checker."
 
 
-def _run_checker(artifact: Artifact) -> None:
+def _run_checker(artifact: Artifact, skeleton: onnx.ModelProto) -> None:
+    """Run the ONNX checker; on the file itself, which it reads whole, only where weights lie beside it."""
     import onnx
 
     try:
-        onnx.checker.check_model(str(artifact.path), full_check=False)
+        onnx.checker.check_model(str(artifact.path) if artifact.external else skeleton, full_check=False)
     except onnx.checker.ValidationError as error:
         raise ModelError(*explain_checker(str(error))) from None
     except (RuntimeError, ValueError) as error:

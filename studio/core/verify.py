@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import math
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any
 
 from studio.core.artifact import Artifact
+from studio.core.batching import feeds_for, fixed_batch
 from studio.core.comparison import GARBAGE_SQNR_DB, OutputDifference
 from studio.core.dataset import Batch, Dataset
 from studio.core.device import Device
-from studio.core.errors import RuntimeLoadError, VerificationError
-from studio.core.pairing import Pairing
+from studio.core.errors import RuntimeLoadError, StoreError, VerificationError
+from studio.core.memory_usage import give_back
+from studio.core.modelfile import read_light_proto, write_beside
+from studio.core.modelinfo import model_inputs
+from studio.core.pairing import BATCH, Pairing
 from studio.core.place import Place
 from studio.core.report import Reporter, SilentReporter
 from studio.core.runtime import LoadedModel, RunOptions
 from studio.core.verification import Verification
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 #: Samples to compare on: enough that a share of changed classes means something, little enough to stay cheap.
 SAMPLES = 64
 #: Verification stops taking further batches after this long.
 SECONDS = 20.0
+#: Bytes of source and result above which they are loaded one after the other: a loaded model takes up to
+#: 1.3 times its bytes.
+TOGETHER = 200_000_000
+#: Bytes of inputs and outputs that are kept meanwhile.
+HELD = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -72,8 +86,10 @@ def verify(source: Artifact, result: Artifact, check: Check, *, exact: bool, eve
         from studio.core.everywhere import verify_everywhere
 
         return verify_everywhere(source, result, check)
-    place, difference, notes = _compare(source, result, check)
-    warnings = [*notes, *_elsewhere(source, result, check, place)]
+    with ExitStack() as stack:
+        before, after = (_lean(artifact, check, stack) for artifact in (source, result))
+        place, difference, notes = _compare(before, after, check)
+        warnings = [*notes, *_elsewhere(before, after, check, place)]
     diverging = ""
     if difference.new_nan or difference.shape_change or (exact and not difference.within_rounding()):
         diverging = first_diverging(source, result, place, check)
@@ -102,6 +118,22 @@ def finite_db(sqnr: float | None) -> float | None:
     return sqnr if sqnr is None or math.isfinite(sqnr) else -999.0
 
 
+def _lean(artifact: Artifact, check: Check, stack: ExitStack) -> Artifact:
+    """Give a large model with its weights in a file beside it, which engines map instead of parsing it into memory.
+
+    The same model where it is small or has them there already, or where there is no room for a copy.
+    """
+    if 2 * artifact.bytes < TOGETHER or artifact.external:
+        return artifact
+    try:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=check.workdir, prefix="lean-")))
+        return write_beside(artifact, folder)
+    except (OSError, StoreError):
+        return artifact
+    finally:
+        give_back()
+
+
 def _enter_source(stack: ExitStack, source: Artifact, check: Check) -> tuple[Place, LoadedModel]:
     """Load the source on the first place that can."""
     failure: RuntimeLoadError | None = None
@@ -114,12 +146,14 @@ def _enter_source(stack: ExitStack, source: Artifact, check: Check) -> tuple[Pla
 
 
 def _compare(source: Artifact, result: Artifact, check: Check) -> tuple[Place, OutputDifference, list[str]]:
+    if source.bytes + result.bytes > TOGETHER and _same_interface(source, result):
+        return _compare_in_turn(source, result, check)
     difference = OutputDifference()
     with ExitStack() as stack:
         place, before = _enter_source(stack, _reference(source, result, check.workdir), check)
         after = stack.enter_context(place.runtime.load(result, place.device, RunOptions()))
         pairing = Pairing(before, after)
-        for batch in batches(pairing, check.dataset.fitted(after.inputs), check):
+        for batch in batches(pairing.batch, check.dataset.fitted(after.inputs), check):
             for pair in pairing.runs(batch):
                 difference.add(pair.source, pair.result, pair.samples)
         notes = [warning for warning in after.warnings if warning not in before.warnings]
@@ -136,11 +170,47 @@ def _reference(source: Artifact, result: Artifact, workdir: Path) -> Artifact:
     return with_outputs(source, inner, Path(mkdtemp(prefix="whole-", dir=workdir)) / "probe") if inner else source
 
 
-def batches(pairing: Pairing, dataset: Dataset, check: Check) -> Iterator[Batch]:
+def _compare_in_turn(source: Artifact, result: Artifact, check: Check) -> tuple[Place, OutputDifference, list[str]]:
+    """Compare without ever having both models loaded; the source's outputs are kept, as many as there is room for."""
+    with ExitStack() as stack:
+        place, before = _enter_source(stack, source, check)
+        known = before.warnings
+        kept = list(_run_source(before, check))
+    give_back()
+    difference = OutputDifference()
+    with place.runtime.load(result, place.device, RunOptions()) as after:
+        for batch, outputs in kept:
+            for feed, expected in zip(feeds_for(after.inputs, batch), outputs, strict=True):
+                check.reporter.check()
+                difference.add(expected, after.run(feed.arrays), feed.samples)
+        notes = [warning for warning in after.warnings if warning not in known]
+    if not difference.samples:
+        raise VerificationError("There was no sample to verify with.", "Give a dataset with at least one sample.")
+    give_back()
+    return place, difference, notes
+
+
+def _run_source(model: LoadedModel, check: Check) -> Iterator[tuple[Batch, list[dict[str, NDArray[Any]]]]]:
+    """Give batches with what the source makes of them, until they take too much memory."""
+    held = 0
+    for batch in batches(fixed_batch(model.inputs) or BATCH, check.dataset.fitted(model.inputs), check):
+        outputs = [model.run(feed.arrays) for feed in feeds_for(model.inputs, batch)]
+        yield batch, outputs
+        held += sum(array.nbytes for arrays in (batch.feeds, *outputs) for array in arrays.values())
+        if held > HELD:
+            return
+
+
+def _same_inputs(source: Artifact, result: Artifact) -> bool:
+    before, after = (model_inputs(read_light_proto(artifact.path)) for artifact in (source, result))
+    return [(info.name, info.shape) for info in before] == [(info.name, info.shape) for info in after]
+
+
+def batches(size: int, dataset: Dataset, check: Check) -> Iterator[Batch]:
     """Give batches up to the number of samples, or until the time is up."""
     started = time.monotonic()
     done = 0
-    for batch in dataset.batches(pairing.batch, limit=check.samples):
+    for batch in dataset.batches(size, limit=check.samples):
         check.reporter.check()
         yield batch
         done += batch.samples

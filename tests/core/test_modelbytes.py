@@ -16,7 +16,9 @@ from onnx import helper, numpy_helper
 from studio.core.artifact import open_artifact
 from studio.core.errors import Cancelled, ModelError, PassError
 from studio.core.modelbytes import LARGE, _fields, light_proto, map_model, split
-from studio.core.modelfile import read_light_proto, read_model, read_proto, write_model
+from studio.core.modelfile import read_light_proto, read_model, read_proto, read_skeleton, write_model
+from studio.core.validity import check_artifact
+from tests.models import mlp, save
 
 SIZE = LARGE // 4
 
@@ -212,3 +214,26 @@ def test_a_weight_of_another_size_than_it_says_is_refused(tmp_path: Path) -> Non
     opened.graph.initializers["w"].const_value = wrong
     with pytest.raises(ValueError, match="12 bytes"):
         write_model(opened, tmp_path / "out.onnx")
+
+
+def test_the_skeleton_is_a_valid_model_without_large_weights(tmp_path: Path) -> None:
+    path = save(mlp(256, 256), tmp_path / "m.onnx")
+    whole, skeleton = read_proto(path), read_skeleton(path)
+    assert skeleton.ByteSize() < 0.1 * whole.ByteSize()
+    onnx.checker.check_model(skeleton, full_check=True)
+    assert [node.name for node in skeleton.graph.node] == [node.name for node in whole.graph.node]
+    assert {value.name for value in skeleton.graph.input} == {"image", "w1"}
+    assert {tensor.name for tensor in skeleton.graph.initializer} == {"b1", "w2", "b2"}
+
+
+@pytest.mark.parametrize("fault", ["short", "twice"])
+def test_what_is_wrong_with_a_large_weight_is_still_found(tmp_path: Path, fault: str) -> None:
+    proto = mlp(256, 256)
+    weight = proto.graph.initializer[0]
+    if fault == "short":
+        weight.raw_data = weight.raw_data[:-4]
+    else:
+        proto.graph.initializer.append(weight)
+    artifact = open_artifact(save(proto, tmp_path / "m.onnx"))
+    with pytest.raises(ModelError, match="'w1' has 262140 bytes" if fault == "short" else "two weights named 'w1'"):
+        check_artifact(artifact)

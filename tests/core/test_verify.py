@@ -39,6 +39,13 @@ def places(registry: Registry) -> tuple[Place, ...]:
     return order_places(found, None)
 
 
+@pytest.fixture(params=["together", "in turn"], autouse=True)
+def how(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large models are loaded one after the other, from copies: what is found must be the same."""
+    if request.param == "in turn":
+        monkeypatch.setattr("studio.core.verify.TOGETHER", 0)
+
+
 class Edit(Pass):
     """A pass that changes the model as a test says."""
 

@@ -11,7 +11,7 @@ from studio.core.artifact import Artifact
 from studio.core.batching import feeds_for, fixed_batch
 from studio.core.datasets import open_dataset
 from studio.core.errors import DataError
-from studio.core.modelfile import read_proto
+from studio.core.modelfile import read_light_proto
 from studio.core.modelinfo import model_inputs
 from studio.core.registry import Registry
 from studio.jobs.tasks.surroundings import generate
@@ -44,7 +44,7 @@ def feed(
     DataError
         When the data does not fit the model or holds too few samples for the batch.
     """
-    inputs = model_inputs(read_proto(artifact.path))
+    inputs = model_inputs(read_light_proto(artifact.path))
     fixed = fixed_batch(inputs)
     if data is None:
         dataset = generate(artifact, fixed or batch, seed, dims)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from studio.core.artifact import Artifact
 from studio.core.frozen import Frozen
 from studio.core.graphlayout import positions, ranks
-from studio.core.modelfile import read_proto
+from studio.core.modelfile import read_light_proto
 from studio.core.modelinfo import macs_by_node, operator_name, tensor_info
 from studio.core.provenance import node_names
 from studio.core.report import Reporter
@@ -55,7 +55,7 @@ class DrawnGraph(Frozen):
 def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Lay out the model of a `LayOutGraph` payload; gives a `DrawnGraph`."""
     wanted = LayOutGraph.model_validate(payload)
-    proto = read_proto(wanted.artifact.path)
+    proto = read_light_proto(wanted.artifact.path)
     reporter.progress(1, 3, "reading the graph")
     graph = proto.graph
     edges = _edges(graph)

@@ -11,7 +11,7 @@ from studio.core.datasets import open_dataset
 from studio.core.device import find_device
 from studio.core.errors import PluginError
 from studio.core.idbounds import id_bounds
-from studio.core.modelfile import read_model, read_proto
+from studio.core.modelfile import read_light_proto, read_model
 from studio.core.modelinfo import model_inputs
 from studio.core.place import Place
 from studio.core.registry import Registry
@@ -49,10 +49,10 @@ def data_for(registry: Registry, artifact: Artifact, path: Path | None, *, seed:
     """Open the user's data for a model, or generate synthetic data when there is none."""
     if path is None:
         return generate(artifact, SYNTHETIC_SAMPLES, seed)
-    return open_dataset(path, model_inputs(read_proto(artifact.path)), registry.readers())
+    return open_dataset(path, model_inputs(read_light_proto(artifact.path)), registry.readers())
 
 
 def generate(artifact: Artifact, samples: int, seed: int, sizes: Mapping[str, int] | None = None) -> Dataset:
     """Generate data for a model; token ids stay below the rows of the tables that they look up."""
-    inputs = model_inputs(read_proto(artifact.path))
+    inputs = model_inputs(read_light_proto(artifact.path))
     return synthetic_dataset(inputs, samples, seed, sizes=sizes, bounds=id_bounds(read_model(artifact)))
