@@ -98,12 +98,12 @@ def freeze(space: Workspace, sizes: Sizes, *, fold: bool, survey: bool) -> int:
     refuse_contradictions(space.model, known, sizes.label)
     infer_shapes(space.model, outputs=True)
     if fold:
-        _fold(space, survey=survey)
+        fold_shapes(space, survey=survey)
         refuse_contradictions(space.model, known, sizes.label)
     return count
 
 
-def _fold(space: Workspace, *, survey: bool) -> None:
+def fold_shapes(space: Workspace, *, survey: bool) -> None:
     """Fold what shapes alone decide, as long as that makes more shapes known."""
     from .clean import ROUNDS
     from .fold_constants import Budget, fold_constants

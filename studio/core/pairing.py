@@ -7,11 +7,12 @@ the batches differ, samples are compared one by one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from studio.core.batching import feeds_for, fixed_batch, has_batch_axis, run_batch
+from studio.core.batching import feeds_for, fixed_batch, has_batch_axis
 from studio.core.dataset import Batch
 from studio.core.errors import VerificationError
 from studio.core.runtime import Dimension, LoadedModel, TensorInfo, as_numpy_dtype
@@ -47,6 +48,7 @@ class Pairing:
         self._source = source
         self._result = result
         self._common = _common(source.inputs, result.inputs)
+        self._moved = _moved(source.inputs, result.inputs)
         own = {info.name for info in source.inputs}
         self._part = any(info.name not in own for info in result.inputs)
         self._freed = not self._part and _fixed(result.inputs) is None and _fixed(source.inputs) is not None
@@ -78,7 +80,22 @@ class Pairing:
             yield self._pair(arrays, self._result.run(_taken(self._result.inputs, arrays)), feed.samples)
 
     def _by_sample(self, batch: Batch) -> Pair:
-        return self._pair(run_batch(self._source, batch), run_batch(self._result, batch), batch.samples)
+        """Run the source in its own batches, and the result on the same samples in batches of another size."""
+        feeds = [feed.arrays for feed in feeds_for(self._source.inputs, batch)]
+        axes = {name: axis for name, (axis, _, _) in self._moved.items()}
+        mine, theirs = next((sizes for _, *sizes in self._moved.values()), (1, 1))
+        wanted = theirs or mine * len(feeds)
+        runs = math.lcm(mine, wanted) // mine
+        feeds += [feeds[-1]] * (-len(feeds) % runs)
+        whole = _joined(feeds, axes)
+        pieces = [
+            _taken(self._result.inputs, _piece(whole, axes, start, wanted))
+            for start in range(0, mine * len(feeds), wanted)
+        ]
+        source = [self._source.run(_taken(self._source.inputs, arrays)) for arrays in feeds]
+        result = [self._result.run(arrays) for arrays in pieces]
+        ends = _batch_axes(source[0], result[0], mine, wanted)
+        return self._pair(_joined(source, ends), _joined(result, ends), batch.samples)
 
     def _pair(self, source: Arrays, result: Arrays, samples: int) -> Pair:
         names = {info.name for info in self._result.outputs} or set(result)
@@ -104,6 +121,52 @@ def _common(source: Sequence[TensorInfo], result: Sequence[TensorInfo]) -> list[
     known = {info.name: info for info in result}
     found = [narrowest(info, known.get(info.name, info)) for info in source]
     return None if None in found else [info for info in found if info is not None]
+
+
+def _moved(source: Sequence[TensorInfo], result: Sequence[TensorInfo]) -> dict[str, tuple[int, int, int]]:
+    """Find the axis of each input whose fixed size the result has otherwise: axis, size, the result's (0: dynamic)."""
+    known = {info.name: info.shape for info in result}
+    found = {}
+    for info in source:
+        pairs = zip(info.shape or (), known.get(info.name) or (), strict=False)
+        for axis, (mine, theirs) in enumerate(pairs):
+            if isinstance(mine, int) and mine != theirs:
+                found[info.name] = (axis, mine, theirs if isinstance(theirs, int) else 0)
+                break
+    return found
+
+
+def _batch_axes(source: Arrays, result: Arrays, mine: int, theirs: int) -> dict[str, int]:
+    """Find the axis of each output along which it has more or less for another number of samples."""
+    found = {}
+    for name, array in source.items():
+        shape = result[name].shape if name in result else ()
+        for axis, (one, other) in enumerate(zip(array.shape, shape, strict=False)):
+            if one != other and one * theirs == other * mine:
+                found[name] = axis
+                break
+    return found
+
+
+def _joined(parts: Sequence[Arrays], axes: Mapping[str, int]) -> Arrays:
+    """Join arrays along the axes of their samples; of those without one the first is taken."""
+    import numpy as np
+
+    return {
+        name: np.concatenate([part[name] for part in parts], axis=axes[name]) if name in axes else array
+        for name, array in parts[0].items()
+    }
+
+
+def _piece(arrays: Arrays, axes: Mapping[str, int], start: int, count: int) -> Arrays:
+    import numpy as np
+
+    return {
+        name: np.ascontiguousarray(np.take(array, range(start, start + count), axis=axes[name]))
+        if name in axes
+        else array
+        for name, array in arrays.items()
+    }
 
 
 def _fixed(inputs: Sequence[TensorInfo]) -> int | None:
