@@ -201,9 +201,12 @@ def _run_source(model: LoadedModel, check: Check) -> Iterator[tuple[Batch, list[
             return
 
 
-def _same_inputs(source: Artifact, result: Artifact) -> bool:
-    before, after = (model_inputs(read_light_proto(artifact.path)) for artifact in (source, result))
-    return [(info.name, info.shape) for info in before] == [(info.name, info.shape) for info in after]
+def _same_interface(source: Artifact, result: Artifact) -> bool:
+    """Say whether both take the same arrays and name their outputs alike."""
+    before, after = (read_light_proto(artifact.path) for artifact in (source, result))
+    taken = [[(info.name, info.shape) for info in model_inputs(proto)] for proto in (before, after)]
+    given = [[value.name for value in proto.graph.output] for proto in (before, after)]
+    return taken[0] == taken[1] and given[0] == given[1]
 
 
 def batches(size: int, dataset: Dataset, check: Check) -> Iterator[Batch]:
