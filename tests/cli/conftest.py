@@ -77,7 +77,7 @@ def process_environment(cache: Path) -> dict[str, str]:
     return {**os.environ, "BURNISH_CACHE": str(cache), "PYTHONPATH": str(ROOT)}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pool() -> Iterator[JobPool]:
     with JobPool(workers=1, spare=False) as made:
         yield made
