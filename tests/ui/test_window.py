@@ -76,6 +76,7 @@ def test_apply_undo_redo_export_save_reopen(
     wait_for_jobs(window, qtbot)
     assert window.controller.variant == session.project.variants[-1].id
     assert window.workspace.variants.current == session.project.variants[-1]
+    qtbot.waitUntil(window.menus.actions["undo"].isEnabled)
     window.menus.actions["undo"].trigger()
     qtbot.waitUntil(lambda: len(session.project.variants) == 2)
     qtbot.waitUntil(window.menus.actions["redo"].isEnabled)
