@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from studio.core.batching import feeds_for, fixed_batch, has_batch_axis
@@ -33,6 +33,8 @@ class Pair:
     source: Arrays
     result: Arrays
     samples: int
+    #: whether these samples were compared before, in another batch
+    again: bool = False
 
 
 class Pairing:
@@ -67,7 +69,7 @@ class Pairing:
             return
         yield from self._alike(self._common, batch)
         if self._freed and batch.samples > 1:
-            yield self._by_sample(batch)
+            yield replace(self._by_sample(batch), again=True)
 
     def first(self, batch: Batch) -> Pair | None:
         """Run both once on the first sample with the same arrays; None where they take no array in common."""
