@@ -31,7 +31,7 @@ def outliers(count: int, seed: int) -> NDArray[np.float32]:
 
 
 def weight(*shape: int, seed: int = 0) -> NDArray[np.float32]:
-    return (np.random.default_rng(seed).normal(size=shape) / np.sqrt(shape[0])).astype(np.float32)
+    return np.asarray(np.random.default_rng(seed).normal(size=shape) / np.sqrt(shape[0]), dtype=np.float32)
 
 
 def two_layers(folder: Path) -> Path:
