@@ -16,7 +16,7 @@ OPSET = 17
 
 
 def nodes_model(path: Path, count: int) -> Path:
-    """Write some `count` nodes: blocks of Conv, BatchNormalization, Identity, shape arithmetic, Reshape, Relu and Add."""
+    """Write some `count` nodes in blocks: Conv, BatchNormalization, Identity, Shape, Reshape, Relu and Add."""
     nodes: list[onnx.NodeProto] = []
     weights = [
         numpy_helper.from_array(np.asarray(value, dtype=np.int64), name)
@@ -27,7 +27,7 @@ def nodes_model(path: Path, count: int) -> Path:
         nodes += _block(f"b{block}", last)
         weights += _weights(f"b{block}", np.random.default_rng(block))
         last, block = f"b{block}_y", block + 1
-    shape = ["batch", CHANNELS, 8, 8]
+    shape: tuple[str | int, ...] = ("batch", CHANNELS, 8, 8)
     graph = helper.make_graph(
         nodes,
         "blocks",
@@ -42,7 +42,9 @@ def nodes_model(path: Path, count: int) -> Path:
 
 def _block(name: str, source: str) -> list[onnx.NodeProto]:
     def node(operator: str, inputs: str, output: str, **attributes: int) -> onnx.NodeProto:
-        return helper.make_node(operator, inputs.split(), [f"{name}_{output}"], f"{name}/{output}", **attributes)
+        made = helper.make_node(operator, inputs.split(), [f"{name}_{output}"], f"{name}/{output}")
+        made.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
+        return made
 
     return [
         node("Conv", f"{source} {name}_w", "c"),
