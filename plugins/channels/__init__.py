@@ -1,0 +1,1 @@
+"""Physical removal of channels, neurons and heads."""
