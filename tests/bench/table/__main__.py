@@ -43,7 +43,8 @@ def rows(subject: Subject, options: Any) -> Iterator[str]:
     made = list(variants(subject, model, calibration, out, options.peers))
     good = [item for item in made if not item.failure]
     speed = ratios(model, good, options.devices, options.seconds)
-    yield f"\n**{subject.name}**, one thread, batch 1, {date.today()}; largest process {peak_of_children() / 1e9:.1f} GB\n"
+    peak = f"largest process {peak_of_children() / 1e9:.1f} GB"
+    yield f"\n**{subject.name}**, one thread, batch 1, {date.today()}; {peak}\n"
     yield f"| variant | size MB | seconds | {subject.metric} | {' | '.join(options.devices)} |"
     yield "|---|" + "---|" * (3 + len(options.devices))
     for item in made:

@@ -25,7 +25,7 @@ def export(
         str(path),
         input_names=list(inputs),
         output_names=list(outputs),
-        dynamic_axes={name: named for name in names},
+        dynamic_axes=dict.fromkeys(names, named),
         opset_version=17,
         dynamo=False,
     )
@@ -33,4 +33,4 @@ def export(
 
 def save(folder: Path, name: str, half: str, **arrays: NDArray[Any]) -> None:
     """Write a dataset."""
-    np.savez(folder / f"{name}-{half}.npz", **arrays)
+    np.savez(folder / f"{name}-{half}.npz", allow_pickle=False, **arrays)

@@ -58,7 +58,7 @@ def encoder(weights: dict[str, Any], config: dict[str, Any]) -> Any:
         layer.load_state_dict({part: weights[f"{key}.{part}"] for part in ("weight", "bias")})
         return layer
 
-    class Block(nn.Module):
+    class Block(nn.Module):  # type: ignore[misc]
         def __init__(self, key: str) -> None:
             super().__init__()
             self.query, self.key, self.value = (
@@ -81,7 +81,7 @@ def encoder(weights: dict[str, Any], config: dict[str, Any]) -> Any:
             x = self.first(x + self.out(mixed))
             return self.second(x + self.down(gelu(self.up(x))))
 
-    class Encoder(nn.Module):
+    class Encoder(nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             tables = ("word_embeddings", "position_embeddings", "token_type_embeddings")

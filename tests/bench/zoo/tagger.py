@@ -74,7 +74,7 @@ def network() -> Any:
     """Build it: embedding, two bidirectional layers, a class for each character."""
     from torch import nn
 
-    class Tagger(nn.Module):
+    class Tagger(nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.embed = nn.Embedding(128, EMBEDDED)

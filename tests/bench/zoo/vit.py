@@ -38,7 +38,7 @@ def network() -> Any:
     from torch import nn
     from torch.nn.functional import gelu
 
-    class Block(nn.Module):
+    class Block(nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.first, self.second = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
@@ -52,7 +52,7 @@ def network() -> Any:
             x = x + self.out((scores.softmax(-1) @ qkv[2]).transpose(1, 2).reshape(batch, tokens, WIDTH))
             return x + self.down(gelu(self.up(self.second(x))))
 
-    class Transformer(nn.Module):
+    class Transformer(nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.patches = nn.Conv2d(1, WIDTH, PATCH, PATCH)
