@@ -36,6 +36,7 @@ from studio.core.modelfile import read_model, read_proto, write_model, write_pro
 from studio.core.moments import Moments, Site, gather_moments, moment_bytes, observe
 from studio.core.params import Params, ParamSpec, describe, param
 from studio.core.passes import Family, Need, NodeChange, Pass, PassContext, PassResult, Range, Survey
+from studio.core.preprocessing import PRESETS, Preprocessing, parse_preprocessing, preprocessing_text
 from studio.core.provenance import node_names, trace
 from studio.core.recipe import Recipe, Step, recipe_toml
 from studio.core.report import Reporter, SilentReporter
@@ -53,6 +54,7 @@ from studio.core.signature import Signature, read_signature
 from studio.core.weights import Weight, find_weights, left_alone, named_nodes, replace_content
 
 __all__ = [
+    "PRESETS",
     "Accelerator",
     "Artifact",
     "Batch",
@@ -98,6 +100,7 @@ __all__ = [
     "PassResult",
     "PlannedTensor",
     "PluginError",
+    "Preprocessing",
     "Range",
     "Recipe",
     "Reporter",
@@ -144,9 +147,11 @@ __all__ = [
     "open_artifact",
     "padding",
     "param",
+    "parse_preprocessing",
     "peak_bytes",
     "plan_memory",
     "plan_order",
+    "preprocessing_text",
     "read_dataflow",
     "read_model",
     "read_proto",
