@@ -37,7 +37,7 @@ from studio.core.moments import Moments, Site, gather_moments, moment_bytes, obs
 from studio.core.params import Params, ParamSpec, describe, param
 from studio.core.passes import Family, Need, NodeChange, Pass, PassContext, PassResult, Range, Survey
 from studio.core.pixels import SUFFIXES as PICTURE_SUFFIXES
-from studio.core.pixels import PictureError, fit, open_picture, picture_geometry, read_picture
+from studio.core.pixels import PictureError, fit, open_picture, picture_geometry, pixels_source, read_picture
 from studio.core.preprocessing import PRESETS, Preprocessing, parse_preprocessing, preprocessing_text
 from studio.core.provenance import node_names, trace
 from studio.core.recipe import Recipe, Step, recipe_toml
@@ -161,6 +161,7 @@ __all__ = [
     "parse_preprocessing",
     "peak_bytes",
     "picture_geometry",
+    "pixels_source",
     "plan_memory",
     "plan_order",
     "preprocessing_text",

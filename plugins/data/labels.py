@@ -41,6 +41,8 @@ def column_kind(shape: Sequence[int], dtype: np.dtype[Any], samples: int, wanted
 def _natural(shape: Sequence[int], dtype: np.dtype[Any]) -> LabelKind | None:
     rank = len(shape)
     if dtype.kind in "iub":
+        if rank == 2 and shape[1] < 2:
+            return None
         kinds: dict[int, LabelKind] = {1: "class", 2: "multilabel", 3: "mask"}
         return kinds.get(rank)
     if dtype.kind == "f" and rank <= 2:

@@ -180,3 +180,8 @@ def _plain(image: Image, mode: str) -> Image:
     elif image.mode == "P":
         image = image.convert("RGBA")
     return image.convert(mode)
+
+
+def pixels_source() -> bytes:
+    """Give the text of this module, to go with a bundle."""
+    return Path(__file__).read_bytes()

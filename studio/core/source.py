@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from studio.core.atomic import write_atomic
 from studio.core.errors import DataError, UsageError, nearest
-from studio.core.frozen import Frozen
+from studio.core.frozen import Frozen, digest
 from studio.core.preprocessing import Preprocessing, parse_preprocessing, preprocessing_text
 
 #: a file of this ending is a description of data
@@ -115,6 +116,41 @@ def parse_split(text: str) -> dict[str, Part]:
         parts[name] = Part(name=name, start=start, end=min(1.0, start + size))
         start = parts[name].end
     return parts
+
+
+def described(
+    path: Path,
+    folder: Path,
+    *,
+    preprocess: Preprocessing | None = None,
+    reading: Reading | None = None,
+    part: Part | None = None,
+) -> Path:
+    """Give a path that stands for data with how it is read: the path itself when nothing is said.
+
+    Parameters
+    ----------
+    path
+        Data, or a description of some, which what is said is added to.
+    folder
+        Where the description is written, under a name of its content.
+
+    Raises
+    ------
+    DataError
+        When `path` is a description that is not valid.
+    """
+    if preprocess is None and reading in (None, Reading()) and part is None:
+        return path
+    base = read_source(path) if is_source(path) else Source(path=path.absolute())
+    changes = {"preprocess": preprocess, "reading": reading if reading != Reading() else None, "part": part}
+    source = base.model_copy(update={name: value for name, value in changes.items() if value is not None})
+    text = source_toml(source)
+    target = folder / f"{source.path.stem}-{digest(text)[:16]}{SUFFIX}"
+    if not target.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(target, text)
+    return target
 
 
 def is_source(path: Path) -> bool:
