@@ -36,6 +36,9 @@ from studio.core.modelfile import read_model, read_proto, write_model, write_pro
 from studio.core.moments import Moments, Site, gather_moments, moment_bytes, observe
 from studio.core.params import Params, ParamSpec, describe, param
 from studio.core.passes import Family, Need, NodeChange, Pass, PassContext, PassResult, Range, Survey
+from studio.core.pixels import SUFFIXES as PICTURE_SUFFIXES
+from studio.core.pixels import PictureError, fit, open_picture, picture_geometry, pixels_source, read_picture
+from studio.core.preprocessing import PRESETS, Preprocessing, parse_preprocessing, preprocessing_text
 from studio.core.provenance import node_names, trace
 from studio.core.recipe import Recipe, Step, recipe_toml
 from studio.core.report import Reporter, SilentReporter
@@ -50,9 +53,12 @@ from studio.core.runtime import (
 )
 from studio.core.scope import Scope
 from studio.core.signature import Signature, read_signature
+from studio.core.source import LabelKind, Part, Reading, Source
 from studio.core.weights import Weight, find_weights, left_alone, named_nodes, replace_content
 
 __all__ = [
+    "PICTURE_SUFFIXES",
+    "PRESETS",
     "Accelerator",
     "Artifact",
     "Batch",
@@ -80,6 +86,7 @@ __all__ = [
     "Feed",
     "Frozen",
     "Golden",
+    "LabelKind",
     "Linear",
     "LoadedModel",
     "Measurement",
@@ -92,13 +99,17 @@ __all__ = [
     "NodeChange",
     "ParamSpec",
     "Params",
+    "Part",
     "Pass",
     "PassContext",
     "PassError",
     "PassResult",
+    "PictureError",
     "PlannedTensor",
     "PluginError",
+    "Preprocessing",
     "Range",
+    "Reading",
     "Recipe",
     "Reporter",
     "RunOptions",
@@ -108,6 +119,7 @@ __all__ = [
     "Signature",
     "SilentReporter",
     "Site",
+    "Source",
     "Step",
     "StoreError",
     "Survey",
@@ -128,6 +140,7 @@ __all__ = [
     "digest",
     "feeds_for",
     "find_weights",
+    "fit",
     "fixed_batch",
     "fraction_estimate",
     "gather_moments",
@@ -142,13 +155,19 @@ __all__ = [
     "node_names",
     "observe",
     "open_artifact",
+    "open_picture",
     "padding",
     "param",
+    "parse_preprocessing",
     "peak_bytes",
+    "picture_geometry",
+    "pixels_source",
     "plan_memory",
     "plan_order",
+    "preprocessing_text",
     "read_dataflow",
     "read_model",
+    "read_picture",
     "read_proto",
     "read_signature",
     "recipe_toml",

@@ -31,7 +31,7 @@ from studio.jobs.tasks.detect import Detected
 from studio.jobs.tasks.evaluate import EvaluateModels
 from studio.jobs.tasks.export import ExportModel
 from studio.jobs.tasks.subject import Subject
-from studio.workbench import Data, Watch, Workbench
+from studio.workbench import Data, Said, Watch, Workbench
 
 Topic = Literal["project", "variants", "measurements", "evaluations", "devices", "surveys"]
 Edit = Callable[[Project], Project]
@@ -292,10 +292,15 @@ class Session:
     def data(self) -> Data:
         """Give the data that the project's settings name."""
         settings = self.project.settings
+        said = Said(preprocess=settings.preprocess, read=settings.read, split=settings.split)
         return Data(
-            calibration=Path(settings.calibration) if settings.calibration else None,
-            evaluation=Path(settings.evaluation) if settings.evaluation else None,
+            calibration=self.work.described(settings.calibration, said, "calibration"),
+            evaluation=self.work.described(settings.evaluation, said, "evaluation"),
         )
+
+    def overlap(self, data: Data | None = None, *, watch: Watch | None = None) -> int:
+        """Count the evaluation samples that are calibration samples too."""
+        return self.work.overlap(self.artifact(), data or self.data(), watch=watch)
 
     def survey(self, variant: str = BASELINE, device: str = "", *, watch: Watch | None = None) -> dict[str, Survey]:
         """Survey every pass on a variant for a device."""

@@ -23,10 +23,12 @@ from studio.core.frozen import Frozen
 from studio.core.modelinfo import ModelInfo
 from studio.core.params import parse_params
 from studio.core.passes import Need, Survey
+from studio.core.preprocessing import parse_preprocessing
 from studio.core.recipe import Recipe, Step
 from studio.core.registry import Registry
 from studio.core.resultcache import ResultCache
 from studio.core.runner import StepRecord, resolve_recipe
+from studio.core.source import described, parse_reading, parse_split
 from studio.core.verification import Verification, refusal_text
 from studio.jobs.pool import JobPool
 from studio.jobs.protocol import JobEvent
@@ -35,6 +37,7 @@ from studio.jobs.tasks.detect import Detected
 from studio.jobs.tasks.evaluate import EvaluateModels
 from studio.jobs.tasks.export import ExportModel
 from studio.jobs.tasks.open_model import OpenedModel, OpenModel
+from studio.jobs.tasks.overlap import CountShared
 from studio.jobs.tasks.survey import Surveyed, SurveyModel
 from studio.jobs.tasks.verify import VerifyModels
 from studio.locations import cache_limit
@@ -51,6 +54,14 @@ class Data(Frozen):
     calibration: Path | None = None
     evaluation: Path | None = None
     seed: int = 0
+
+
+class Said(Frozen):
+    """How data is read, as a user says it: ``--preprocess``, ``--read`` and ``--split``."""
+
+    preprocess: str = ""
+    read: str = ""
+    split: str = ""
 
 
 class Workbench:
@@ -191,6 +202,33 @@ class Workbench:
                 return found
             model = record.source_sha256
         return ""
+
+    def described(self, path: Path | str | None, said: Said, part: str) -> Path | None:
+        """Give a path that stands for data read as is said; of a split, the part of that name or all of it.
+
+        Raises
+        ------
+        UsageError
+            When what is said cannot be understood.
+        DataError
+            When the path is a description that is not valid.
+        """
+        preprocess = parse_preprocessing(said.preprocess) if said.preprocess else None
+        reading, parts = parse_reading(said.read), parse_split(said.split)
+        if reading.tokenizer is not None:
+            reading = reading.model_copy(update={"tokenizer": reading.tokenizer.absolute()})
+        if not path:
+            return None
+        folder = self.cache.root / "data"
+        return described(Path(path).absolute(), folder, preprocess=preprocess, reading=reading, part=parts.get(part))
+
+    def overlap(self, artifact: Artifact, data: Data, *, watch: Watch | None = None) -> int:
+        """Count the evaluation samples that are calibration samples too; 0 when one of the two is not given."""
+        if data.calibration is None or data.evaluation is None:
+            return 0
+        request = CountShared(artifact=artifact, calibration=data.calibration, evaluation=data.evaluation)
+        found = self._run("overlap", request, "compare calibration and evaluation data", watch=watch)
+        return int(found["shared"])
 
     def evaluate(self, request: EvaluateModels, *, watch: Watch | None = None) -> tuple[Evaluation, ...]:
         """Evaluate models on a dataset; the first is the baseline of the others."""

@@ -116,23 +116,6 @@ def convert(array: NDArray[Any], info: TensorInfo, first: int, where: str) -> ND
     return converted
 
 
-def check_labels(shape: Sequence[int], dtype: np.dtype[Any], samples: int) -> None:
-    """Refuse labels that are not one integer for each sample.
-
-    Raises
-    ------
-    DataError
-        With what was found and what is wanted.
-    """
-    hint = "Save one class index for each sample, as an integer array of shape [samples]."
-    if dtype.kind not in "iu":
-        raise DataError(f"The labels are {dtype}, not integers.", hint)
-    if len(shape) != 1:
-        raise DataError(f"The labels have shape {list(shape)}, not [samples].", hint)
-    if shape[0] != samples:
-        raise DataError(f"There are {shape[0]:,} labels for {samples:,} samples.", hint)
-
-
 def _shape_fits(info: TensorInfo, shape: Sequence[int], inputs: Sequence[TensorInfo]) -> bool:
     """Say whether samples of this shape suit: without the batch axis, or each the whole of the input."""
     if not shape:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from studio.api import DataError, Dataset, DatasetReader, TensorInfo
+from studio.api import DataError, Dataset, DatasetReader, LabelKind, Source, TensorInfo
 
 from .columns import NpyFile
-from .files import FilesDataset, Sample, array_loader, array_note
-from .fitting import LABELS, assign, check_labels
+from .files import FilesDataset, Labelling, Sample, array_loader, array_note
+from .fitting import LABELS, assign
+from .labels import as_labels, column_kind
 from .table import TableDataset
 
 
@@ -26,7 +28,7 @@ class NpyReader(DatasetReader):
             return next(path.glob("*.npy"), None) is not None
         return path.suffix.lower() == ".npy" and path.is_file()
 
-    def open(self, path: Path, inputs: Sequence[TensorInfo]) -> Dataset:
+    def open(self, path: Path, inputs: Sequence[TensorInfo], how: Source | None = None) -> Dataset:
         """Open a file or folder.
 
         A folder's files are named after the inputs (other characters than letters, digits, ``_``,
@@ -43,12 +45,12 @@ class NpyReader(DatasetReader):
         arrays = {name: file for name, file in files.items() if name != LABELS}
         names = {file_name(info.name): info.name for info in inputs}
         if len(inputs) == 1 and len(arrays) > 1 and not names.keys() <= arrays.keys():
-            return _one_each(path, inputs[0], arrays, files.get(LABELS))
+            return _one_each(path, inputs[0], arrays, files.get(LABELS), how)
         named = {names.get(stem, stem): file for stem, file in files.items()}
         assigned = assign(named, inputs, path.name)
         columns = {name: NpyFile(named[array]) for name, array in assigned.items()}
         labels = NpyFile(files[LABELS]) if LABELS in files and LABELS not in assigned else None
-        return TableDataset(path, inputs, columns, labels, sorted(files.values()))
+        return TableDataset(path, inputs, columns, labels, sorted(files.values()), how)
 
 
 def file_name(name: str) -> str:
@@ -66,13 +68,17 @@ def _files(path: Path) -> dict[str, Path]:
     return found
 
 
-def _one_each(path: Path, info: TensorInfo, arrays: dict[str, Path], labels: Path | None) -> Dataset:
+def _one_each(
+    path: Path, info: TensorInfo, arrays: dict[str, Path], labels: Path | None, how: Source | None
+) -> Dataset:
     """Open a folder in which each file holds one sample."""
     files = list(arrays.values())
-    classes: list[int | None] = [None] * len(files)
+    rows: list[Any] = [None] * len(files)
+    kind: LabelKind = "class"
     if labels is not None:
         column = NpyFile(labels)
-        check_labels(column.shape, column.dtype, len(files))
-        classes = [int(label) for label in column.whole()]
-    samples = [Sample((file,), label) for file, label in zip(files, classes, strict=True)]
-    return FilesDataset(path, {info.name: array_loader(info, [info])}, samples, array_note(info, files[0]))
+        kind = column_kind(column.shape, column.dtype, len(files), how.reading.labels if how else None)
+        rows = list(as_labels(column.whole(), kind))
+    samples = [Sample((file,), label) for file, label in zip(files, rows, strict=True)]
+    loads = {info.name: array_loader(info, [info])}
+    return FilesDataset(path, loads, samples, array_note(info, files[0]), labelling=Labelling(kind))

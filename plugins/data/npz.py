@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from studio.api import DataError, Dataset, DatasetReader, TensorInfo
+from studio.api import DataError, Dataset, DatasetReader, Source, TensorInfo
 
 from .columns import ZipMember
 from .fitting import LABELS, assign
@@ -23,7 +23,7 @@ class NpzReader(DatasetReader):
         """Say whether it is a file named so."""
         return path.suffix.lower() == ".npz" and path.is_file()
 
-    def open(self, path: Path, inputs: Sequence[TensorInfo]) -> Dataset:
+    def open(self, path: Path, inputs: Sequence[TensorInfo], how: Source | None = None) -> Dataset:
         """Open an archive; ``labels`` in it are optional.
 
         Raises
@@ -35,7 +35,7 @@ class NpzReader(DatasetReader):
         arrays = assign(members, inputs, path.name)
         columns = {name: ZipMember(path, members[array]) for name, array in arrays.items()}
         labels = ZipMember(path, members[LABELS]) if LABELS in members and LABELS not in arrays else None
-        return TableDataset(path, inputs, columns, labels, [path])
+        return TableDataset(path, inputs, columns, labels, [path], how)
 
 
 def _members(path: Path) -> dict[str, str]:

@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from studio.api import Batch, DataError, Dataset, TensorInfo
+from studio.api import Batch, DataError, Dataset, Source, TensorInfo
 
 from .columns import Column
-from .fitting import check_column, check_labels, conversion_note, convert
+from .fitting import check_column, conversion_note, convert
+from .labels import as_labels, column_kind
 
 
 class TableDataset(Dataset):
@@ -27,6 +28,8 @@ class TableDataset(Dataset):
         The labels, if there are any.
     files
         The files that hold it all.
+    how
+        What the labels are, where it is said.
 
     Raises
     ------
@@ -41,6 +44,7 @@ class TableDataset(Dataset):
         columns: Mapping[str, Column],
         labels: Column | None,
         files: Sequence[Path],
+        how: Source | None = None,
     ) -> None:
         self.name = path.name
         for info in inputs:
@@ -48,7 +52,8 @@ class TableDataset(Dataset):
             check_column(info, column.shape, column.dtype, inputs, column.label)
         self.samples = _same_length(path, list(columns.values()))
         if labels is not None:
-            check_labels(labels.shape, labels.dtype, self.samples)
+            wanted = how.reading.labels if how else None
+            self.label_kind = column_kind(labels.shape, labels.dtype, self.samples, wanted)
         self.labelled = labels is not None
         notes = (conversion_note(info, columns[info.name].dtype, columns[info.name].label) for info in inputs)
         self.notes = tuple(note for note in notes if note)
@@ -68,7 +73,7 @@ class TableDataset(Dataset):
                 info.name: convert(next(streams[info.name]), info, first, self._columns[info.name].label)
                 for info in self._inputs
             }
-            yield Batch(first, feeds, None if labels is None else next(labels).astype("int64"))
+            yield Batch(first, feeds, None if labels is None else as_labels(next(labels), self.label_kind))
 
     def digest(self) -> str:
         """Give the sha256 of the files, read in pieces, once."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from studio.api import ExportContext, Exporter, ExportResult, StoreError, recipe_toml
+from studio.api import ExportContext, Exporter, ExportResult, StoreError, pixels_source, recipe_toml
 
 from .goldens import goldens_npz
 from .manifest import manifest_json
@@ -54,9 +54,10 @@ class OnnxBundle(Exporter):
         return ExportResult(path=target, sha256=sha256, bytes=target.stat().st_size, files=files)
 
 
-def requirements() -> str:
+def requirements(*, pictures: bool = False) -> str:
     """Pin what run.py and verify.py import, to the versions that the goldens were made with."""
-    lines = [f"{name}=={importlib.metadata.version(name)}" for name in ("numpy", "onnxruntime")]
+    names = ("numpy", "onnxruntime", *(("pillow",) if pictures else ()))
+    lines = [f"{name}=={importlib.metadata.version(name)}" for name in names]
     return "\n".join(lines) + "\n"
 
 
@@ -67,10 +68,12 @@ def _texts(context: ExportContext) -> dict[str, bytes]:
         "README.md": readme_text(context).encode(),
         "goldens.npz": arrays,
         "recipe.toml": recipe_toml(context.recipe).encode(),
-        "requirements.txt": requirements().encode(),
+        "requirements.txt": requirements(pictures=context.preprocessing is not None).encode(),
         "run.py": (TEMPLATES / "run.py").read_bytes(),
         "verify.py": (TEMPLATES / "verify.py").read_bytes(),
     }
+    if context.preprocessing is not None:
+        texts["pixels.py"] = pixels_source()
     hashes = {name: (hashlib.sha256(data).hexdigest(), len(data)) for name, data in texts.items()}
     hashes.update(_model_hashes(context))
     texts["MANIFEST.json"] = manifest_json(context, hashes, names).encode()

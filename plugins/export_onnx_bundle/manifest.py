@@ -33,6 +33,7 @@ def manifest_json(context: ExportContext, hashes: Mapping[str, tuple[str, int]],
         "source": {"name": context.source_name, "sha256": context.source_sha256},
         "model": {"sha256": context.artifact.sha256, "bytes": context.artifact.bytes},
         "inputs": [item.model_dump(mode="json") for item in context.inputs],
+        "preprocessing": context.preprocessing.model_dump(mode="json") if context.preprocessing else None,
         "outputs": [item.model_dump(mode="json") for item in context.outputs],
         "files": {name: {"sha256": sha256, "bytes": size} for name, (sha256, size) in sorted(hashes.items())},
         "goldens": {

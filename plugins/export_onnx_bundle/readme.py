@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from studio.api import Evaluation, ExportContext, TensorInfo
+from studio.api import Evaluation, ExportContext, TensorInfo, preprocessing_text
 
 from .manifest import latency_ms, minimum_sqnr
 
@@ -25,6 +25,7 @@ On Windows, `.venv\\Scripts\\` in place of `.venv/bin/`. Nothing else is needed.
 
 {interface}
 
+{pictures}
 ## What is known
 
 - Golden outputs were computed by `{runtime}` on {data}; `verify.py` wants at least {floor} dB SQNR against them.
@@ -35,11 +36,19 @@ On Windows, `.venv\\Scripts\\` in place of `.venv/bin/`. Nothing else is needed.
 """
 
 
+PICTURES = """
+`run.py` takes pictures too (`run.py photo.jpg`): they are prepared as the model was measured with, by `pixels.py`
+as `MANIFEST.json` says under `preprocessing` (`{how}`).
+"""
+
+
 def readme_text(context: ExportContext) -> str:
     """Write the README; it says nothing that was not measured."""
     latency = latency_ms(context)
     steps = [step.pass_id for step in context.recipe.steps]
+    prepared = context.preprocessing
     return TEXT.format(
+        pictures=PICTURES.format(how=preprocessing_text(prepared)) if prepared is not None else "",
         name=context.source_name.removesuffix(".onnx"),
         source=context.source_name,
         source_sha=context.source_sha256[:12],

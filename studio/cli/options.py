@@ -13,8 +13,10 @@ import click
 from studio.cli.app import App
 from studio.core.errors import UsageError, nearest
 from studio.core.modelinfo import ModelInfo
+from studio.core.preprocessing import PRESETS
 from studio.core.recipe import Recipe, Step, read_recipe
 from studio.core.scope import Scope
+from studio.core.source import parse_split
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,6 +36,8 @@ class Seconds(click.FloatRange):
 
 #: a path that need not exist: what is wrong with it is said better by who reads it
 PATH = click.Path(path_type=Path)
+#: parts of a split that commands read, and one for what they shall not
+PARTS = ("calibration", "evaluation", "unused")
 #: time for measuring: shorter says nothing, and nobody waits longer than a day (which also refuses nan and inf)
 SECONDS = Seconds(0.2, 86_400)
 
@@ -60,10 +64,67 @@ def device_option(function: F) -> F:
 
 
 def data_option(function: F) -> F:
-    """Add ``--data``."""
+    """Add ``--data``, and how it is read."""
     return click.option(
         "--data", type=PATH, help="Inputs: .npz, folder of images or .npy, .csv or .jsonl manifest; else generated."
-    )(function)
+    )(source_options(function))
+
+
+def source_options(function: F) -> F:
+    """Add ``--preprocess``, ``--read`` and ``--split``, and hand on ``data`` and ``evaluation`` as they say.
+
+    Both become paths of descriptions (`studio.core.source`), so that a command need not know. Of a split,
+    ``evaluation`` is the part of that name; ``data`` is the part ``calibration`` where there is also
+    ``evaluation``, else the part ``evaluation``. A recipe's preprocessing holds where none is given.
+    """
+
+    @click.option(
+        "--preprocess",
+        default="",
+        metavar="PRESET[:K=V,...]",
+        help=f"How pictures are prepared: {', '.join(PRESETS)}; keys as crop, mean, std, order.",
+    )
+    @click.option(
+        "--read", default="", metavar="K=V,...", help="How samples are read: tokenizer, text, length, label, rate, ..."
+    )
+    @click.option(
+        "--split", default="", metavar="NAME=SHARE,...", help="Disjoint parts: calibration=0.2,evaluation=0.8."
+    )
+    @click.pass_obj
+    @functools.wraps(function)
+    def wrapped(app: App, /, *args: Any, preprocess: str, read: str, split: str, **kwargs: Any) -> Any:
+        given = [kwargs.get(name) for name in ("data", "evaluation")]
+        if (preprocess or read or split) and not any(given):
+            raise UsageError("--preprocess, --read and --split say how data is read, and none is given.", "Add --data.")
+        recipe = kwargs.get("recipe")
+        if not preprocess and recipe is not None and any(given):
+            preprocess = read_recipe(recipe).preprocess
+        if preprocess or read or split:
+            from studio.workbench import Said
+
+            said = Said(preprocess=preprocess, read=read, split=split)
+            check_parts(split)
+            part = "calibration" if "evaluation" in kwargs else "evaluation"
+            for name, piece in (("data", part), ("evaluation", "evaluation")):
+                if kwargs.get(name) is not None:
+                    kwargs[name] = app.work.described(kwargs[name], said, piece)
+        return function(*args, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def check_parts(split: str) -> None:
+    """Refuse parts that no command reads.
+
+    Raises
+    ------
+    UsageError
+        For a name that is none of `PARTS`.
+    """
+    names = parse_split(split)
+    for name in names:
+        if name not in PARTS:
+            raise UsageError(f"--split {split!r}: no command reads a part {name!r}.", nearest(name, PARTS))
 
 
 def parse_step(text: str) -> Step:

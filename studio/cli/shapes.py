@@ -194,6 +194,8 @@ class OptimizeDocument(Document):
     steps: tuple[StepRow, ...]
     verification: Verification | None
     bench: BenchDocument | None = None
+    #: evaluation samples that are calibration samples too
+    shared_samples: int = 0
     evaluations: tuple[EvaluationRow, ...] = ()
     report: Path | None = None
 

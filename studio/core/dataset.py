@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from studio.core.preprocessing import Preprocessing
 from studio.core.runtime import TensorInfo
+from studio.core.source import LabelKind, Source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+#: samples read at once to hash them
+HASHED = 16
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,12 @@ class Batch:
         Input name to array; the first axis is the samples (one sample per feed for an input without a
         batch axis), dtype and shape as the model wants them.
     labels
-        Class indices, int64 of shape ``(samples,)``, or None.
+        One for each sample along the first axis, or None. What they are is the dataset's `label_kind`:
+        ``"class"``: int64 of shape ``(samples,)``; ``"multilabel"``: int64 0 or 1 of shape ``(samples,
+        classes)``; ``"target"``: float64 of shape ``(samples,)`` or ``(samples, targets)``; for the others
+        an object array of shape ``(samples,)`` with, for each sample, ``"text"``: a str; ``"boxes"``: float64
+        of shape ``(boxes, 5)``, left, top, right, bottom in pixels of the model's input and the class;
+        ``"mask"``: int64 of shape ``(height, width)`` with the class of each pixel, -1 where it is unknown.
     """
 
     first: int
@@ -48,6 +59,10 @@ class Dataset(ABC):
     samples: int
     #: whether there are labels
     labelled: bool = False
+    #: what the labels are; see `Batch`
+    label_kind: LabelKind = "class"
+    #: how its pictures are prepared, to go with an exported model; None where there are none
+    preprocessing: Preprocessing | None = None
     #: generated, not real data: every figure from it says so
     synthetic: bool = False
     #: what was done to make it fit the model, in sentences, such as a conversion of types
@@ -63,6 +78,12 @@ class Dataset(ABC):
         Generated data is generated in these shapes; real data stays what it is, and need not fit.
         """
         return self
+
+    def fingerprints(self) -> Iterator[bytes]:
+        """Give a hash of the content of each sample, in order: equal samples have equal ones, labels aside."""
+        for batch in self.batches(HASHED):
+            for row in range(batch.samples):
+                yield _key([array[row] for array in batch.feeds.values()])
 
     @abstractmethod
     def digest(self) -> str:
@@ -80,11 +101,24 @@ class DatasetReader(ABC):
         """Say, from the name or the folder's listing, whether it can read this path."""
 
     @abstractmethod
-    def open(self, path: Path, inputs: Sequence[TensorInfo]) -> Dataset:
+    def open(self, path: Path, inputs: Sequence[TensorInfo], how: Source | None = None) -> Dataset:
         """Open it and check names, shapes, dtypes and labels against the model's inputs.
+
+        Parameters
+        ----------
+        how
+            How it is read; what does not concern this kind is ignored. The part is not the reader's concern.
 
         Raises
         ------
         DataError
             When it cannot be read or does not fit, saying what was found and what is wanted.
         """
+
+
+def _key(arrays: Sequence[NDArray[Any]]) -> bytes:
+    content = hashlib.sha256()
+    for array in arrays:
+        content.update(f"{array.dtype} {array.shape}".encode())
+        content.update(repr(array.tolist()).encode() if array.dtype.kind == "O" else array.tobytes())
+    return content.digest()

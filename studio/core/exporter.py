@@ -12,6 +12,7 @@ from studio.core.dataset import Dataset
 from studio.core.evaluation import Evaluation
 from studio.core.frozen import Frozen
 from studio.core.measurement import Measurement
+from studio.core.preprocessing import Preprocessing
 from studio.core.recipe import Recipe
 from studio.core.report import Reporter, SilentReporter
 from studio.core.runtime import TensorInfo
@@ -42,6 +43,8 @@ class ExportContext:
         Its digest.
     goldens
         A few inputs with the outputs computed here by `golden_runtime`.
+    preprocessing
+        How pictures are prepared for the model; None when nothing is known of it.
     """
 
     artifact: Artifact
@@ -56,6 +59,7 @@ class ExportContext:
     measurements: tuple[Measurement, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     dataset: Dataset | None = None
+    preprocessing: Preprocessing | None = None
     reporter: Reporter = field(default_factory=SilentReporter)
 
 

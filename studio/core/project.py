@@ -51,6 +51,10 @@ class Settings(Frozen):
     device: str = ""
     calibration: str = ""
     evaluation: str = ""
+    #: how data is read, as on a command line: ``--preprocess``, ``--read`` and ``--split``
+    preprocess: str = ""
+    read: str = ""
+    split: str = ""
     metric: str = ""
     theme: Literal["system", "light", "dark"] = "system"
 

@@ -69,6 +69,8 @@ class Recipe(Frozen):
 
     name: str = ""
     notes: str = ""
+    #: how the pictures that it calibrates on are prepared, as `parse_preprocessing` reads it
+    preprocess: str = ""
     steps: tuple[Step, ...] = ()
 
     @property
@@ -77,7 +79,7 @@ class Recipe(Frozen):
         return tuple(step for step in self.steps if step.enabled)
 
     def digest(self) -> str:
-        """Name what the recipe does; its name, notes and disabled steps do not count."""
+        """Name what the recipe does; its name, notes, preprocessing and disabled steps do not count."""
         return digest([step.digest() for step in self.active])
 
 
@@ -147,6 +149,8 @@ def recipe_toml(recipe: Recipe) -> str:
     table: dict[str, Any] = {"format": FORMAT, "name": recipe.name}
     if recipe.notes:
         table["notes"] = recipe.notes
+    if recipe.preprocess:
+        table["preprocess"] = recipe.preprocess
     table["step"] = [_step_table(step) for step in recipe.steps]
     return tomli_w.dumps(table)
 

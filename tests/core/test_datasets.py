@@ -9,6 +9,7 @@ from studio.core.dataset import Dataset, DatasetReader
 from studio.core.datasets import open_dataset
 from studio.core.errors import DataError, UsageError
 from studio.core.runtime import TensorInfo
+from studio.core.source import Source
 from studio.core.synthetic import synthetic_dataset
 
 
@@ -24,7 +25,7 @@ class Reader(DatasetReader):
     def matches(self, path: Path) -> bool:
         return path.suffix == self.suffix
 
-    def open(self, path: Path, inputs: Sequence[TensorInfo]) -> Dataset:
+    def open(self, path: Path, inputs: Sequence[TensorInfo], how: Source | None = None) -> Dataset:
         made = synthetic_dataset(inputs, 1)
         made.name = f"{path.name} by {self.suffix}"
         return made

@@ -1,4 +1,4 @@
-"""Run the model of this bundle: python run.py [INPUT.npz|INPUT.npy] [--out OUTPUT.npz] [--threads N] [--repeat N].
+"""Run the model of this bundle: python run.py [INPUT.npz|INPUT.npy|PICTURE] [--out OUTPUT.npz] [--threads N].
 
 Without an input it runs the first golden sample. Needs only what requirements.txt lists.
 """
@@ -42,8 +42,43 @@ def restore(array: np.ndarray, kind: str, name: str) -> np.ndarray:
     return array.astype(object) if array.dtype.kind == "U" else array
 
 
+def read_picture(path: Path, session: ort.InferenceSession) -> dict[str, np.ndarray]:
+    """Read a picture as the model was measured with, for its only input; a fixed batch is filled with it."""
+    manifest = json.loads((HERE / "MANIFEST.json").read_text(encoding="utf-8"))
+    how = manifest["preprocessing"]
+    if how is None:
+        sys.exit("The bundle does not say how pictures are prepared; give an .npz with the inputs.")
+    import pixels  # type: ignore[import-not-found] # beside this file in the bundle
+
+    info = manifest["inputs"][0]
+    shape = info["shape"]
+    if len(session.get_inputs()) != 1 or len(shape) not in (3, 4):
+        sys.exit("The model takes no picture; give an .npz with the inputs.")
+    rest = shape[-3:]
+    first = rest[0] in (1, 3) if how["layout"] == "auto" else how["layout"] == "nchw"
+    channels, height, width = rest if first else (rest[2], rest[0], rest[1])
+    channels, height, width = (
+        size if isinstance(size, int) else default for size, default in ((channels, 3), (height, 224), (width, 224))
+    )
+    try:
+        sample = pixels.read_picture(path, how, channels, height, width, first=first, dtype=info["dtype"])
+    except pixels.PictureError as error:
+        sys.exit(" ".join(error.args))
+    given = sample.astype(info["dtype"], copy=False)
+    if len(shape) == 4:
+        given = np.repeat(given[None], shape[0] if isinstance(shape[0], int) else 1, axis=0)
+    return {info["name"]: given}
+
+
+def is_picture(path: Path) -> bool:
+    """Say whether a file is a picture by its ending."""
+    return path.suffix.lower() not in (".npz", ".npy")
+
+
 def read_inputs(path: Path, session: ort.InferenceSession) -> dict[str, np.ndarray]:
-    """Read arrays for the model's inputs; a model with one input takes any array."""
+    """Read arrays or a picture for the model's inputs; a model with one input takes any array."""
+    if is_picture(path):
+        return read_picture(path, session)
     wanted = [item.name for item in session.get_inputs()]
     loaded = np.load(path, allow_pickle=False)
     if isinstance(loaded, np.ndarray):
@@ -72,7 +107,7 @@ def describe(name: str, array: np.ndarray) -> str:
 def main() -> int:
     """Run as a script."""
     parser = argparse.ArgumentParser(description="Run the model of this bundle.")
-    parser.add_argument("input", nargs="?", type=Path, help="an .npz or .npy with the inputs")
+    parser.add_argument("input", nargs="?", type=Path, help="an .npz or .npy with the inputs, or a picture")
     parser.add_argument("--out", type=Path, help="write the outputs to this .npz")
     parser.add_argument("--threads", type=int, help="threads for one inference")
     parser.add_argument("--repeat", type=int, default=0, help="also time this many inferences")

@@ -8,7 +8,7 @@ import click
 
 from studio.cli.app import App
 from studio.cli.commands.bench import open_subjects
-from studio.cli.options import PATH, common, device_option
+from studio.cli.options import PATH, common, device_option, source_options
 from studio.cli.rows import evaluation_row
 from studio.cli.shapes import EvaluateDocument
 from studio.cli.tables import print_evaluations
@@ -23,6 +23,7 @@ from studio.jobs.tasks.evaluate import EvaluateModels
     "--metric", "metrics", multiple=True, metavar="ID", help="May be given several times; else all that suit."
 )
 @click.option("--batch", default=32, type=click.IntRange(1), show_default=True)
+@source_options
 @device_option
 @common
 def command(

@@ -11,7 +11,7 @@ from rich.console import Console
 from studio.benchmark import BenchOptions
 from studio.cli.app import App
 from studio.cli.commands.bench import run_bench
-from studio.cli.options import PATH, SECONDS, build_recipe, common, device_option
+from studio.cli.options import PATH, SECONDS, build_recipe, common, device_option, source_options
 from studio.cli.report import Report, report_html
 from studio.cli.rows import evaluation_row, step_row
 from studio.cli.shapes import BenchDocument, EvaluationRow, ModelFile, OptimizeDocument
@@ -22,7 +22,9 @@ from studio.core.atomic import write_atomic
 from studio.core.delivery import check_target, deliver
 from studio.core.errors import UsageError
 from studio.core.modelinfo import ModelInfo
+from studio.core.preprocessing import preprocessing_text
 from studio.core.recipe import recipe_toml
+from studio.core.source import is_source, read_source
 from studio.jobs.tasks.evaluate import EvaluateModels
 from studio.jobs.tasks.subject import Subject
 from studio.session import Applied
@@ -40,6 +42,7 @@ from studio.workbench import Data
 @click.option("--seconds", default=6.0, type=SECONDS, show_default=True, help="Time for --bench.")
 @click.option("--report", type=PATH, help="Write one self-contained HTML page.")
 @click.option("--save-recipe", type=PATH, help="Write the recipe with all its parameters.")
+@source_options
 @device_option
 @common
 def command(
@@ -74,13 +77,19 @@ def command(
     if output.exists() and output.samefile(model):
         raise UsageError("The result cannot replace its source.", "Give another name with -o.")
     chosen = Data(calibration=data and data.absolute(), evaluation=evaluation and evaluation.absolute())
+    shared = session.overlap(chosen, watch=app.watcher())
+    if shared:
+        app.warn(
+            f"{shared:,} evaluation samples are calibration samples too: accuracy is flattered. "
+            "Give other data, or --split calibration=0.2,evaluation=0.8."
+        )
     place = session.device(device, watch=app.watcher())
     applied = session.apply(whole, data=chosen, device=device and place.spec, watch=app.watcher())
     source = session.artifact()
     made = session.artifact(applied.variant.id)
     written = deliver(made, output)
     if more["save_recipe"] is not None:
-        write_atomic(more["save_recipe"], recipe_toml(whole))
+        write_atomic(more["save_recipe"], recipe_toml(whole.model_copy(update={"preprocess": _prepared(data)})))
     subjects = [
         Subject(name=path.name, artifact=item, device=place) for path, item in ((model, source), (output, written))
     ]
@@ -94,12 +103,21 @@ def command(
         steps=tuple(step_row(record) for record in applied.records),
         verification=_overall(app, source, made, applied, chosen, place.spec),
         bench=bench,
+        shared_samples=shared,
         evaluations=_evaluate(app, subjects, chosen) if evaluation is not None else (),
         report=more["report"] and more["report"].absolute(),
     )
     if more["report"] is not None:
         write_atomic(more["report"], report_html(_report(document, info, bench)))
     app.show(document, lambda console: _print(console, document, bench))
+
+
+def _prepared(data: Path | None) -> str:
+    """Write how the pictures of described data are prepared; empty where nothing is said."""
+    if data is None or not is_source(data):
+        return ""
+    found = read_source(data).preprocess
+    return preprocessing_text(found) if found is not None else ""
 
 
 def _file(artifact: Artifact) -> ModelFile:

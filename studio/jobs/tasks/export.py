@@ -64,6 +64,7 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
         measurements=wanted.measurements,
         evaluations=wanted.evaluations,
         dataset=dataset,
+        preprocessing=dataset.preprocessing,
         reporter=reporter,
     )
     return exporter.export(context, wanted.target).model_dump(mode="json")
