@@ -1,67 +1,103 @@
-"""The Graph tab: the shown variant's graph, find, and the details of a node."""
+"""The Graph tab: the shown variant's graph, find, overlays, and the details of a node."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QSplitter, QVBoxLayout, QWidget
+from functools import partial
+
+from PySide6.QtCore import QPointF, Qt, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLineEdit, QPushButton, QSplitter, QVBoxLayout, QWidget
 
 from studio.core.artifact import Artifact
-from studio.jobs.tasks.graph_layout import DrawnGraph, LayOutGraph
 from studio.ui.controller import Controller
 from studio.ui.graph.canvas import GraphCanvas
 from studio.ui.graph.details import NodeDetails
+from studio.ui.graph.legend import Legend
+from studio.ui.graph.loading import describe, lay_out
+from studio.ui.graph.overlays import OVERLAYS
 from studio.ui.graph.scene import Scene
 
 
 class GraphTab(QWidget):
-    """Lays the graph out in a worker, and shows it."""
+    """Lays the graph out in a worker, and shows it.
+
+    `gathered` gives the names of nodes that were selected by a rectangle.
+    """
+
+    gathered = Signal(tuple)
 
     def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._controller = controller
         self._scene: Scene | None = None
         self._wanted = ""
+        self._overlay = ""
         self._canvas = GraphCanvas(controller.tokens)
         self._details = NodeDetails()
+        self._legend = Legend(controller.tokens)
         split = QSplitter(Qt.Orientation.Horizontal)
         split.addWidget(self._canvas)
         split.addWidget(self._details)
         split.setStretchFactor(0, 1)
         split.setSizes([640, 240])
         layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
         layout.addLayout(self._controls())
+        below = QHBoxLayout()
+        below.setContentsMargins(0, 0, 12, 0)
+        below.addWidget(self._legend, 1)
+        below.addWidget(self._title)
+        layout.addLayout(below)
         layout.addWidget(split, 1)
         self._canvas.clicked.connect(self._on_click)
+        self._canvas.toggled.connect(self._on_toggle)
+        self._canvas.gathered.connect(self._on_gathered)
         controller.selected.connect(self.load)
         controller.changed.connect(self._on_change)
         controller.themed.connect(self._canvas.set_tokens)
+        controller.themed.connect(self._legend.set_tokens)
         self.load()
 
     def _controls(self) -> QHBoxLayout:
         self._title = QLabel()
         self._title.setProperty("quiet", True)
-        self._find = QLineEdit(placeholderText="Find a name, operator or tensor")
+        self._find = QLineEdit(placeholderText="Find a name, operator, tensor or attribute")
         self._find.setClearButtonEnabled(True)
-        self._find.setMaximumWidth(280)
+        self._find.setMinimumWidth(150)
         self._find.setAccessibleName("Find in the graph")
         self._find.returnPressed.connect(self.find_next)
-        top = QPushButton("Top")
-        top.setToolTip("Show the beginning of the graph")
-        top.clicked.connect(self._canvas.start)
-        fit = QPushButton("Fit")
-        fit.setToolTip("Show the whole graph (F)")
-        fit.clicked.connect(self._canvas.fit)
+        self._choice = QComboBox()
+        self._choice.setAccessibleName("What the colours show")
+        self._choice.setToolTip("What the colours of the graph show")
+        for key, (title, _) in OVERLAYS.items():
+            self._choice.addItem(title, key)
+        self._choice.currentIndexChanged.connect(lambda _: self.show_overlay(self._choice.currentData()))
         row = QHBoxLayout()
         row.setContentsMargins(8, 6, 8, 0)
-        for widget in (self._find, top, fit):
-            row.addWidget(widget)
-        row.addWidget(self._title, 1)
+        row.addWidget(self._find, 1)
+        row.addWidget(self._choice)
+        for text, tip, call in (
+            ("Top", "Show the beginning of the graph (Home)", self._canvas.start),
+            ("Fit", "Show the whole graph (F)", self._canvas.fit),
+            ("Overview", "Close the blocks again", lambda: self._lay_out_with(None)),
+            ("Open all", "Open every block", lambda: self._lay_out_with(self._every_block())),
+        ):
+            button = QPushButton(text)
+            button.setToolTip(tip)
+            button.setMaximumWidth(button.fontMetrics().horizontalAdvance(text) + 28)
+            button.clicked.connect(call)
+            row.addWidget(button)
         return row
 
     @property
     def scene(self) -> Scene | None:
         """What is shown; None before the layout is there."""
         return self._scene
+
+    @property
+    def canvas(self) -> GraphCanvas:
+        """The canvas."""
+        return self._canvas
 
     def load(self) -> None:
         """Lay out the shown variant's graph, unless it is what is shown."""
@@ -71,41 +107,85 @@ class GraphTab(QWidget):
             self._show(None)
             return
         artifact = session.artifact(self._controller.variant)
-        if artifact.sha256 == self._wanted:
-            return
-        self._wanted = artifact.sha256
-        self._title.setText("Laying out …")
-        self._controller.background.run(
-            lambda: self._lay_out(artifact), lambda scene: self._laid_out(artifact, scene), self._failed
-        )
+        if artifact.sha256 != self._wanted:
+            self._wanted = artifact.sha256
+            self._lay_out(artifact, None, None)
 
     def highlight(self, nodes: tuple[str, ...]) -> None:
         """Set off the nodes that a pass would touch."""
         if self._scene is not None:
-            index = self._scene.index
-            self._canvas.mark(frozenset(index[name] for name in nodes if name in index))
+            found = (self._scene.item_of(name) for name in nodes)
+            self._canvas.mark(frozenset(item for item in found if item is not None))
+
+    def show_node(self, name: str) -> None:
+        """Select a node and bring it to the middle; what it is in is opened first where it is collapsed."""
+        scene = self._scene
+        if scene is None or name not in scene.index:
+            self._title.setText(f"This graph has no node {name!r}.")
+            return
+        item = scene.item_of(name)
+        assert item is not None
+        if scene.block(item) is None:
+            self._canvas.select(item, show=True)
+            self._on_click(item)
+            return
+        node = scene.index[name]
+        around = {block.key for block in scene.picture.blocks if node in block.nodes}
+        self._lay_out_with(self._opened() | around, then=partial(self.show_node, name))
 
     def find_next(self) -> None:
         """Go to the next node that holds the text."""
         text = self._find.text().strip()
         if self._scene is None or not text:
             return
-        found = self._scene.find(text, self._canvas.selected)
+        picture, selected = self._scene.picture, self._canvas.selected
+        after = max(self._scene.members(selected)) if selected is not None else -1
+        if selected is not None and self._scene.block(selected) is None:
+            after = int(picture.node[selected])
+        found = picture.searched.find(text, after)
         if found is None:
             self._title.setText(f"Nothing holds {text!r}.")
             return
-        self._canvas.select(found, show=True)
-        self._on_click(found)
+        self._title.setText(f"{picture.searched.count(text):,} nodes hold {text!r}")
+        self.show_node(picture.names[found])
 
-    def _lay_out(self, artifact: Artifact) -> Scene:
-        work = self._controller.session.work
-        request = LayOutGraph(artifact=artifact)
-        drawn = work.run_task("graph_layout", request, f"lay out {artifact.path.name}", watch=self._controller.watch)
-        return Scene(DrawnGraph.model_validate(drawn))
+    def show_overlay(self, key: str) -> None:
+        """Colour the graph by something else: a key of `OVERLAYS`."""
+        self._overlay = key
+        index = self._choice.findData(key)
+        if index >= 0 and index != self._choice.currentIndex():
+            self._choice.setCurrentIndex(index)
+        if self._scene is None:
+            return
+        scene, make = self._scene, OVERLAYS[key][1]
+        overlay = make(scene.picture)
+        self._canvas.set_overlay(overlay)
+        self._legend.set_overlay(overlay)
 
-    def _laid_out(self, artifact: Artifact, scene: Scene) -> None:
-        if artifact.sha256 == self._wanted:
+    def _lay_out_with(self, opened: set[str] | None, then: object = None) -> None:
+        session = self._controller.session
+        if session.is_open:
+            self._lay_out(session.artifact(self._controller.variant), opened, then)
+
+    def _lay_out(self, artifact: Artifact, opened: set[str] | None, then: object) -> None:
+        work, watch = self._controller.session.work, self._controller.watch
+        if opened is None:
+            self._title.setText("Laying out …")
+
+        def done(scene: Scene) -> None:
+            if artifact.sha256 != self._wanted:
+                return
             self._show(scene)
+            if callable(then):
+                then()
+
+        self._controller.background.run(
+            lambda: lay_out(work, artifact, opened, watch), done, self._failed, self._stopped
+        )
+
+    def _stopped(self) -> None:
+        self._wanted = ""
+        self._title.setText("Stopped; select the variant again to lay its graph out.")
 
     def _failed(self, error: Exception) -> None:
         self._wanted = ""
@@ -115,16 +195,79 @@ class GraphTab(QWidget):
     def _show(self, scene: Scene | None) -> None:
         self._scene = scene
         self._canvas.set_scene(scene)
-        self._details.show_node(None, None, ())
-        self._title.setText("" if scene is None else f"{len(scene.nodes):,} nodes, {len(scene.graph.edges):,} edges")
-
-    def _on_click(self, index: int) -> None:
-        if self._scene is None or index < 0:
-            self._details.show_node(None, None, ())
+        self._details.clear_node()
+        if scene is None:
+            self._title.setText("")
             return
-        node = self._scene.nodes[index]
-        variant = self._controller.session.project.variant(self._controller.variant)
-        self._details.show_node(self._scene.graph, node, variant.provenance.get(node.name, ()))
+        constants = scene.picture.constants
+        hidden = f", {constants:,} constants not drawn" if constants else ""
+        self._title.setText(f"{scene.nodes:,} nodes{hidden}")
+        self._title.setToolTip(f"{len(scene.picture.blocks):,} blocks were found")
+        self.show_overlay(self._overlay or next(iter(OVERLAYS)))
+
+    def _opened(self) -> set[str]:
+        if self._scene is None:
+            return set()
+        return {self._scene.picture.blocks[index].key for index in self._scene.picture.opened}
+
+    def _every_block(self) -> set[str]:
+        return {block.key for block in self._scene.picture.blocks} if self._scene is not None else set()
+
+    def _on_toggle(self, block: int) -> None:
+        """Open or close a block; its first node stays where it is on the screen."""
+        scene = self._scene
+        if scene is None:
+            return
+        chosen = scene.picture.blocks[block]
+        opened = self._opened()
+        closing = block in scene.picture.opened
+        opened = opened - {chosen.key} if closing else opened | {chosen.key}
+        first = chosen.nodes[0]
+        before, origin, zoom = self._place_of(first), self._canvas.view.topLeft(), self._canvas.zoom
+
+        def settle() -> None:
+            self._canvas.scroll_to(origin + self._place_of(first) - before, zoom)
+            assert self._scene is not None
+            self._canvas.select(int(self._scene.picture.of_node[first]))
+
+        self._lay_out_with(opened, then=settle)
+
+    def _place_of(self, node: int) -> QPointF:
+        assert self._scene is not None
+        return self._scene.rect(int(self._scene.picture.of_node[node])).topLeft()
+
+    def _on_click(self, item: int) -> None:
+        scene = self._scene
+        if scene is None or item < 0:
+            self._details.clear_node()
+            return
+        block = scene.block(item)
+        if block is not None:
+            self._details.show_block(scene, block)
+            return
+        node = int(scene.picture.node[item])
+        name = scene.picture.names[node]
+        session = self._controller.session
+        sources = session.project.variant(self._controller.variant).provenance.get(name, ())
+        self._details.show_node(scene, node, None, sources)
+        artifact = session.artifact(self._controller.variant)
+
+        def done(info: object) -> None:
+            if self._scene is scene and self._canvas.selected == item:
+                self._details.show_node(scene, node, info, sources)  # type: ignore[arg-type]
+
+        self._controller.background.run(
+            lambda: describe(session.work, artifact, name, self._controller.watch), done, self._controller.failed.emit
+        )
+
+    def _on_gathered(self, items: frozenset[int]) -> None:
+        scene = self._scene
+        if scene is None:
+            return
+        self._canvas.mark(items)
+        names = tuple(scene.picture.names[node] for item in sorted(items) for node in scene.members(item))
+        self._title.setText(f"{len(names):,} nodes selected")
+        self.gathered.emit(names)
 
     def _on_change(self, topic: str) -> None:
         if topic in ("project", "variants"):
