@@ -71,6 +71,20 @@ def test_residual_blocks_are_cut_and_repeated_ones_are_a_stage() -> None:
     assert all(operators[block.nodes[-1]] == "Add" for block in inner)
 
 
+def test_parts_that_repeat_in_turn_are_a_stage() -> None:
+    # a sum of two branches, then a sum of three, four times over
+    operators, edges, last = ["Relu"], [], 0
+    for _ in range(4):
+        for branches in (2, 3):
+            first = len(operators)
+            operators += ["Conv"] * branches + ["Sum"]
+            edges += [(last, first + at) for at in range(branches)]
+            edges += [(first + at, first + branches) for at in range(branches)]
+            last = first + branches
+    stages = [block for block in cut_blocks(operators, pairs(*edges)) if block.key.startswith("stage")]
+    assert any("3 x" in stage.title or "4 x" in stage.title for stage in stages)
+
+
 def test_collapsing_never_makes_a_cycle() -> None:
     # a and c of one scope, b of another, between them
     edges = pairs((0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (0, 5))

@@ -25,6 +25,8 @@ NAMED = 0.5
 LARGEST = 40
 #: where more tensors cross than this, there is no cut
 MOST_CROSSING = 6
+#: so many different parts in turn are seen as a repetition: attention and feed-forward, say
+LONGEST_PERIOD = 4
 #: fewer scopes tell nothing: one around everything, say
 FEWEST_SCOPES = 3
 ROOT = -1
@@ -100,11 +102,12 @@ def cut_blocks(operators: Sequence[str], edges: NDArray[np.int64]) -> list[Block
     segments = [segment for segment in _segments(len(operators), edges) if len(segment) >= SMALLEST]
     signatures = [tuple(operators[node] for node in segment) for segment in segments]
     blocks: list[Block] = []
-    for number, (start, stop) in enumerate(_runs(signatures)):
+    for number, (start, stop, period) in enumerate(_runs(signatures)):
         parent = ROOT
         if stop - start > 1:
             members = sorted(node for segment in segments[start:stop] for node in segment)
-            title = f"Stage {number + 1}: {stop - start} x {summary(operators, segments[start])}"
+            what = "; ".join(summary(operators, segment) for segment in segments[start : start + period])
+            title = f"Stage {number + 1}: {(stop - start) // period} x {what}"
             parent = len(blocks)
             blocks.append(Block(f"stage-{members[0]}-{len(members)}", title, ROOT, tuple(members)))
         for segment in segments[start:stop]:
@@ -182,13 +185,20 @@ def _parts(crossing: NDArray[np.int64], start: int, stop: int, most: int) -> lis
     return found
 
 
-def _runs(signatures: Sequence[tuple[str, ...]]) -> Iterator[tuple[int, int]]:
-    """Give the runs of equal neighbours."""
-    start = 0
-    for index in range(1, len(signatures) + 1):
-        if index == len(signatures) or signatures[index] != signatures[start]:
-            yield start, index
-            start = index
+def _runs(signatures: Sequence[tuple[str, ...]]) -> Iterator[tuple[int, int, int]]:
+    """Give the runs of equal neighbours, or of equal groups of a few, as start, stop and size of the group."""
+    start, count = 0, len(signatures)
+    while start < count:
+        best = (start + 1, 1)
+        for period in range(1, LONGEST_PERIOD + 1):
+            stop = start + period
+            while stop < count and signatures[stop] == signatures[stop - period]:
+                stop += 1
+            stop -= (stop - start) % period
+            if stop - start >= 2 * period and stop > best[0]:
+                best = (stop, period)
+        yield start, *best
+        start = best[0]
 
 
 def _parent(path: tuple[str, ...], place: dict[tuple[str, ...], int]) -> int:
