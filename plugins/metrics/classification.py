@@ -83,7 +83,7 @@ class TopK(Top1):
     title = "Top-k accuracy"
     Params = TopKParams
 
-    def __init__(self, params: Params | None = None) -> None:
+    def __init__(self, params: TopKParams | None = None) -> None:
         super().__init__(params)
         self.k = self.params.k
 

@@ -81,20 +81,19 @@ class MeanAveragePrecision(SetMetric):
         whole = np.concatenate(list(records))
         picture = np.repeat(np.arange(len(records)), [len(record) for record in records])
         labelled = np.isnan(whole[:, 1])
-        sorted_once = []
-        for kind in np.unique(whole[labelled, 0]):
-            own = whole[:, 0] == kind
-            rows = np.flatnonzero(own & ~labelled)
-            rows = rows[np.argsort(-whole[rows, 1], kind="stable")]
-            sorted_once.append((picture[rows], whole[rows, HEAD:], picture[own & labelled]))
+        kinds = np.unique(whole[labelled, 0])
+        rows = np.flatnonzero(~labelled & np.isin(whole[:, 0], kinds))
+        rows = rows[np.lexsort((-whole[rows, 1], whole[rows, 0]))]
+        owner = np.searchsorted(kinds, whole[rows, 0])
+        right, boxes = whole[rows, HEAD:], picture[rows]
+        truth_owner, truths = np.searchsorted(kinds, whole[labelled, 0]), picture[labelled]
 
         def value(weights: Floats) -> float:
-            areas = []
-            for boxes, right, truths in sorted_once:
-                total = float(weights[truths].sum())
-                if total:
-                    areas.append(_average_precision(weights[boxes], right, total))
-            return float(np.mean(areas)) if areas else float("nan")
+            totals = np.bincount(truth_owner, weights[truths], len(kinds))
+            if not totals.any():
+                return float("nan")
+            found = _average_precisions(weights[boxes], right, owner, totals)
+            return float(found[totals > 0].mean())
 
         return value
 
@@ -202,19 +201,36 @@ def _iou(first: Floats, second: Floats) -> Floats:
     return np.where(union > 0, both / np.where(union > 0, union, 1), 0.0)
 
 
-def _average_precision(weights: Floats, right: Floats, total: float) -> float:
-    """Average the precision at 101 recalls, over all overlaps (Lin et al., "Microsoft COCO", ECCV 2014)."""
+def _average_precisions(weights: Floats, right: Floats, owner: NDArray[np.int64], totals: Floats) -> Floats:
+    """Average the precision at 101 recalls, over all overlaps (Lin et al., "Microsoft COCO", ECCV 2014).
+
+    Parameters
+    ----------
+    weights, right, owner
+        Of each box, sorted by class and score: how often it counts, whether it is right at each overlap,
+        and its class.
+    totals
+        Labelled boxes of each class.
+
+    Returns
+    -------
+    ndarray
+        float64 of shape ``(classes,)``.
+    """
     import numpy as np
 
-    if not len(weights):
-        return 0.0
-    hits = np.cumsum(weights[:, None] * right, axis=0)
-    recall = hits / total
-    precision = hits / np.maximum(np.cumsum(weights)[:, None], 1e-12)
-    precision = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
-    points = np.linspace(0, 1, 101)
-    means = []
-    for level in range(right.shape[1]):
-        where = np.searchsorted(recall[:, level], points - 1e-12, side="left")
-        means.append(np.where(where < len(weights), precision[np.minimum(where, len(weights) - 1), level], 0.0).mean())
-    return float(np.mean(means))
+    levels = right.shape[1]
+    best = np.zeros((len(totals), 101, levels))
+    if len(weights):
+        starts = np.searchsorted(owner, np.arange(len(totals)))[owner]
+        hits = np.concatenate([np.zeros((1, levels)), np.cumsum(weights[:, None] * right, axis=0)])
+        seen = np.concatenate([[0.0], np.cumsum(weights)])
+        hits, seen = hits[1:] - hits[starts], seen[1:] - seen[starts]
+        recall = hits / np.maximum(totals[owner], 1e-12)[:, None]
+        precision = hits / np.maximum(seen, 1e-12)[:, None]
+        # the last of 101 recalls that a box reaches
+        point = np.clip(np.floor(recall * 100 + 1e-9), 0, 100).astype(int)
+        rows, columns = np.nonzero(hits > 0)
+        np.maximum.at(best, (owner[rows], point[rows, columns], columns), precision[rows, columns])
+    reached: Floats = np.maximum.accumulate(best[:, ::-1], axis=1).mean(axis=(1, 2))
+    return reached

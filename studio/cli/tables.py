@@ -73,6 +73,8 @@ def print_evaluations(console: Console, rows: Sequence[EvaluationRow]) -> None:
         value = f"{row.value * scale:.2f}{unit}"
         cells.append((row.model, row.metric, value, interval, str(row.samples), _delta(row, scale)))
     print_grid(console, ("model", "metric", "value", "95 % interval", "samples", "against the baseline"), cells)
+    for note in dict.fromkeys(note for row in rows for note in row.warnings):
+        console.print(note, style="dim", markup=False)
     if any(row.synthetic for row in rows):
         console.print("Inputs were generated: this says little about real data (give --data).", style="yellow")
 
@@ -85,6 +87,8 @@ def _delta(row: EvaluationRow, scale: float) -> str:
     text = (
         f"{row.delta * scale:+.2f}{points} ({row.delta_low * scale:+.2f} to {row.delta_high * scale:+.2f}): {verdict}"
     )
+    if row.p is not None and row.delta:
+        text = f"{text}, p {row.p:.3f}" if row.p >= 0.001 else f"{text}, p < 0.001"
     return text if row.agreement is None else f"{text}; agreement {100 * row.agreement:.1f} %"
 
 

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from studio.core.bootstrap import RESAMPLES, Z
+from studio.core.bootstrap import Z
 from studio.core.errors import DataError
 from studio.core.metric import Estimate, Metric
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: The statistic for how often each sample counts, float64 of shape ``(samples,)``; NaN where it is undefined.
 Statistic = Callable[["Floats"], float]
 SEED = 0
-FEWEST = 200
+FEWEST, MOST = 200, 1000
 #: numbers in the records of all resamples together: bounds the time, and depends on nothing but the data
 WORK = 400_000_000
 #: groups that the jackknife leaves out one after the other
@@ -125,7 +125,7 @@ def resampled(statistic: Statistic, samples: int, work: int) -> Floats:
     import numpy as np
 
     rng = np.random.default_rng(SEED)
-    count = max(FEWEST, min(RESAMPLES, WORK // max(1, work)))
+    count = max(FEWEST, min(MOST, WORK // max(1, work)))
     found = np.empty(count)
     for index in range(count):
         drawn = rng.integers(0, samples, samples)
