@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from studio.core.bootstrap import Z
 from studio.core.errors import DataError
+from studio.core.intervals import wilson
 from studio.core.metric import Estimate, Metric
 
 if TYPE_CHECKING:
@@ -93,7 +94,13 @@ def set_estimate(
     if samples == 1:
         return Estimate(value=value, low=lowest, high=highest, samples=1)
     drawn = resampled(statistic, samples, work)
-    low, high = _bca(drawn, value, _jackknife(statistic, samples)) if len(drawn) > 1 else (lowest, highest)
+    if len(drawn) < 2:
+        low, high = lowest, highest
+    elif drawn.min() == drawn.max() and (lowest, highest) == (0.0, 1.0):
+        # all right or all wrong: resampling knows nothing else, Wilson's interval does
+        low, high = wilson(value * samples, samples)
+    else:
+        low, high = _bca(drawn, value, _jackknife(statistic, samples))
     return Estimate(value=value, low=max(lowest, min(low, value)), high=min(highest, max(high, value)), samples=samples)
 
 

@@ -120,8 +120,16 @@ REFUSED: dict[str, tuple[dict[str, NDArray[Any]], tuple[TensorInfo, ...], str]] 
     "empty": ({"image": images(0)}, (IMAGE,), "has no samples"),
     "counts": ({"image": images(3), "ids": np.ones((2, 2), int)}, (IMAGE, IDS), "has 3 samples, but 'ids' .* has 2"),
     "label count": ({"image": images(3), "labels": np.zeros(2, int)}, (IMAGE,), "There are 2 labels for 3 samples"),
-    "label type": ({"image": images(3), "labels": np.zeros(3, complex)}, (IMAGE,), "The labels are complex128 of shape"),
-    "label shape": ({"image": images(3), "labels": np.zeros((3, 1), int)}, (IMAGE,), r"labels are int64 of shape \[3, 1\]"),
+    "label type": (
+        {"image": images(3), "labels": np.zeros(3, complex)},
+        (IMAGE,),
+        "are complex128 of shape",
+    ),
+    "label shape": (
+        {"image": images(3), "labels": np.zeros((3, 1), int)},
+        (IMAGE,),
+        r"int64 of shape \[3, 1\]",
+    ),
 }
 
 
