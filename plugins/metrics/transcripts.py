@@ -137,7 +137,8 @@ def edit_distance(found: Sequence[str], wanted: Sequence[str]) -> int:
 
 def _characters(path: Path) -> list[str]:
     try:
-        return [line.rstrip("\r\n") for line in path.open(encoding="utf-8")]
+        with path.open(encoding="utf-8") as stream:
+            return [line.rstrip("\r\n") for line in stream]
     except UnicodeDecodeError:
         raise DataError(f"{path.name} is not text in UTF-8.", "Save it as UTF-8.") from None
     except OSError as error:
