@@ -52,6 +52,7 @@ from studio.core.runtime import (
     as_numpy_dtype,
 )
 from studio.core.scope import Scope
+from studio.core.setmetric import SetMetric, Statistic, ragged
 from studio.core.signature import Signature, read_signature
 from studio.core.source import LabelKind, Part, Reading, Source
 from studio.core.weights import Weight, find_weights, left_alone, named_nodes, replace_content
@@ -116,10 +117,12 @@ __all__ = [
     "Runtime",
     "RuntimeLoadError",
     "Scope",
+    "SetMetric",
     "Signature",
     "SilentReporter",
     "Site",
     "Source",
+    "Statistic",
     "Step",
     "StoreError",
     "Survey",
@@ -165,6 +168,7 @@ __all__ = [
     "plan_memory",
     "plan_order",
     "preprocessing_text",
+    "ragged",
     "read_dataflow",
     "read_model",
     "read_picture",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from studio.api import DataError, Estimate, Metric, class_scores, fraction_estimate, same_class
+from studio.api import DataError, Estimate, Metric, Params, class_scores, fraction_estimate, param, same_class
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +57,7 @@ class Top1(Metric):
             raise _no_classes(self.title, outputs)
         if scores.shape[1] <= self.k:
             raise DataError(
-                f"{self.title} says nothing of a model with {scores.shape[1]} classes.", "Choose the metric top1."
+                f"{self.heading} says nothing of a model with {scores.shape[1]} classes.", "Choose the metric top1."
             )
         return scores
 
@@ -68,6 +68,24 @@ class Top5(Top1):
     id = "top5"
     title = "Top-5 accuracy"
     k = 5
+
+
+class TopKParams(Params):
+    """What can be set of top-k."""
+
+    k: int = param(3, "A sample is right when its class is among so many of the largest scores.", ge=1, le=1000)
+
+
+class TopK(Top1):
+    """Whether the labelled class is among the k with the largest scores."""
+
+    id = "top-k"
+    title = "Top-k accuracy"
+    Params = TopKParams
+
+    def __init__(self, params: TopKParams | None = None) -> None:
+        super().__init__(params)
+        self.k = self.params.k
 
 
 class Agreement(Metric):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from studio.api import DataError, Estimate, Metric, mean_estimate
+from studio.api import DataError, Estimate, Metric, class_scores, mean_estimate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: SQNR of identical outputs, and its negative of outputs that are no numbers: float64 resolves no more.
 SQNR_LIMIT_DB = 200.0
+#: divergence of samples that have nothing in common, or are no numbers
+KL_LIMIT_NATS = 50.0
 
 
 class _Fidelity(Metric):
@@ -93,6 +95,64 @@ class Sqnr(_Fidelity):
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = 10 * (np.log10(signal) - np.log10(noise))
         return np.where(noise == 0, SQNR_LIMIT_DB, np.clip(ratio, -SQNR_LIMIT_DB, SQNR_LIMIT_DB))
+
+
+class KlDivergence(Metric):
+    """Kullback-Leibler divergence of the model's class probabilities from the baseline's; 0 is the same."""
+
+    id = "kl"
+    title = "KL divergence from the baseline's probabilities"
+    needs_reference = True
+    higher_is_better = False
+    unit = "nats"
+
+    def scores(
+        self,
+        outputs: Mapping[str, NDArray[Any]],
+        labels: NDArray[Any] | None,
+        reference: Mapping[str, NDArray[Any]] | None,
+    ) -> Floats:
+        """Give the sum of p (log p - log q) of each sample in nats, at most 50; p is the baseline.
+
+        Outputs that are no probabilities are taken for logits. A sample with NaN has 50.
+
+        Raises
+        ------
+        DataError
+            When there is no reference, or not both have scores of the same classes.
+        """
+        import numpy as np
+
+        if reference is None:
+            raise DataError(f"{self.title} needs a baseline.", "Give one.")
+        got, wanted = class_scores(outputs), class_scores(reference)
+        if got is None or wanted is None or got.shape != wanted.shape:
+            raise DataError(
+                f"{self.title} needs class scores of the same classes from both models.",
+                "Choose the metric cosine or sqnr.",
+            )
+        finite = np.isfinite(got).all(axis=1) & np.isfinite(wanted).all(axis=1)
+        found = np.full(len(got), KL_LIMIT_NATS)
+        q, p = _log_probabilities(got[finite]), _log_probabilities(wanted[finite])
+        found[finite] = np.clip((np.exp(p) * (p - q)).sum(axis=1), 0.0, KL_LIMIT_NATS)
+        return found
+
+    def estimate(self, scores: NDArray[Any]) -> Estimate:
+        """Give the mean, with a bootstrap interval."""
+        return mean_estimate(scores, 0.0, KL_LIMIT_NATS)
+
+
+def _log_probabilities(scores: Floats) -> Floats:
+    """Give the logarithms of class probabilities, from probabilities or from logits."""
+    import numpy as np
+
+    if len(scores) and (scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-2):
+        logits = np.log(np.maximum(scores, 1e-30))
+    else:
+        logits = scores
+    shifted = logits - logits.max(axis=1, keepdims=True, initial=-np.inf)
+    normal: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return normal
 
 
 def _vectors(

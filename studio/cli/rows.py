@@ -114,6 +114,12 @@ def evaluation_row(item: Evaluation) -> EvaluationRow:
         delta_high=gap.high if gap else None,
         significant=gap.significant if gap else None,
         agreement=gap.agreement if gap else None,
+        p=gap.p if gap else None,
+        test=gap.test if gap else "",
+        title=item.title,
+        higher_is_better=item.higher_is_better,
+        warnings=item.warnings,
+        details=item.details,
     )
 
 

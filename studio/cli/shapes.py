@@ -177,6 +177,12 @@ class EvaluationRow(Frozen):
     delta_high: float | None = None
     significant: bool | None = None
     agreement: float | None = None
+    p: float | None = None
+    test: str = ""
+    title: str = ""
+    higher_is_better: bool = True
+    warnings: tuple[str, ...] = ()
+    details: dict[str, Any] = {}
 
 
 class EvaluateDocument(EvaluationRow):

@@ -69,10 +69,13 @@ def print_evaluations(console: Console, rows: Sequence[EvaluationRow]) -> None:
     cells = []
     for row in rows:
         scale, unit = (100.0, " %") if row.unit == "fraction" else (1.0, f" {row.unit}" if row.unit else "")
-        interval = f"{row.low * scale:.2f} to {row.high * scale:.2f}"
-        value = f"{row.value * scale:.2f}{unit}"
+        digits = 4 if row.unit == "" and abs(row.value) < 10 else 2
+        interval = f"{row.low * scale:.{digits}f} to {row.high * scale:.{digits}f}"
+        value = f"{row.value * scale:.{digits}f}{unit}"
         cells.append((row.model, row.metric, value, interval, str(row.samples), _delta(row, scale)))
     print_grid(console, ("model", "metric", "value", "95 % interval", "samples", "against the baseline"), cells)
+    for note in dict.fromkeys(note for row in rows for note in row.warnings):
+        console.print(note, style="dim", markup=False)
     if any(row.synthetic for row in rows):
         console.print("Inputs were generated: this says little about real data (give --data).", style="yellow")
 
@@ -82,9 +85,11 @@ def _delta(row: EvaluationRow, scale: float) -> str:
         return ""
     points = " pp" if row.unit == "fraction" else ""
     verdict = "significant" if row.significant else "no significant difference"
-    text = (
-        f"{row.delta * scale:+.2f}{points} ({row.delta_low * scale:+.2f} to {row.delta_high * scale:+.2f}): {verdict}"
-    )
+    digits = 4 if row.unit == "" and abs(row.value) < 10 else 2
+    low, high = (f"{end * scale:+.{digits}f}" for end in (row.delta_low, row.delta_high))
+    text = f"{row.delta * scale:+.{digits}f}{points} ({low} to {high}): {verdict}"
+    if row.p is not None and row.delta:
+        text = f"{text}, p {row.p:.3f}" if row.p >= 0.001 else f"{text}, p < 0.001"
     return text if row.agreement is None else f"{text}; agreement {100 * row.agreement:.1f} %"
 
 

@@ -12,16 +12,28 @@ from studio.core.classes import same_class
 from studio.core.dataset import Batch, Dataset
 from studio.core.errors import Cancelled, DataError
 from studio.core.evaluation import Difference, Evaluation
-from studio.core.intervals import paired_fraction, paired_mean
+from studio.core.intervals import mcnemar, paired_fraction, paired_mean, paired_p
 from studio.core.metric import Metric
 from studio.core.report import Reporter
 from studio.core.runtime import LoadedModel
+from studio.core.setmetric import SetMetric, paired_statistic, weight_of
+from studio.core.source import LabelKind
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 BATCH = 32
+SIGNIFICANT = 0.05
+#: what labels are called
+LABELS: Mapping[LabelKind, str] = {
+    "class": "class indices",
+    "multilabel": "several classes",
+    "target": "numbers to predict",
+    "text": "text",
+    "boxes": "boxes",
+    "mask": "masks",
+}
 
 
 @dataclass(frozen=True)
@@ -102,7 +114,7 @@ class _Row:
     scores: list[NDArray[np.float64]] = field(default_factory=list)
 
     def joined(self) -> NDArray[np.float64]:
-        """Give all scores, float64 of shape ``(samples,)``."""
+        """Give all scores, float64 of shape ``(samples,)``, or all records."""
         import numpy as np
 
         return np.concatenate(self.scores)
@@ -115,10 +127,10 @@ class _Tally:
         self.samples = 0
         self._candidates = tuple(candidates)
         self.baseline = candidates[0]
-        own = {metric.id: _Row(candidates[0], metric, None) for metric in metrics if not metric.needs_reference}
+        own = {metric.name: _Row(candidates[0], metric, None) for metric in metrics if not metric.needs_reference}
         self.rows = list(own.values())
         for candidate in candidates[1:]:
-            self.rows += [_Row(candidate, metric, own.get(metric.id)) for metric in metrics]
+            self.rows += [_Row(candidate, metric, own.get(metric.name)) for metric in metrics]
         self._agreements: dict[int, list[NDArray[np.float64]]] = {}
 
     def add(self, batch: Batch) -> None:
@@ -144,6 +156,13 @@ class _Tally:
 
 def _check(candidates: Sequence[Candidate], dataset: Dataset, metrics: Sequence[Metric]) -> None:
     for metric in metrics:
+        if metric.needs_labels and dataset.labelled and dataset.label_kind not in metric.label_kinds:
+            wanted = " or ".join(LABELS[kind] for kind in sorted(metric.label_kinds))
+            raise DataError(
+                f"{metric.title} needs {wanted} as labels, but those of {dataset.name} are "
+                f"{LABELS[dataset.label_kind]}.",
+                "Choose a metric for them ('burnish evaluate' without --metric does), or say --read labels=KIND.",
+            )
         if metric.needs_labels and not dataset.labelled:
             raise DataError(
                 f"{metric.title} needs labels, but {dataset.name} has none.",
@@ -181,6 +200,8 @@ def _scores(
 
 def _evaluation(row: _Row, tally: _Tally, dataset: Dataset, warnings: tuple[str, ...]) -> Evaluation:
     scores = row.joined()
+    metric = row.metric
+    figures = metric.figures(scores) if isinstance(metric, SetMetric) else scores
     return Evaluation(
         model_sha256=row.candidate.sha256,
         model_name=row.candidate.name,
@@ -188,11 +209,13 @@ def _evaluation(row: _Row, tally: _Tally, dataset: Dataset, warnings: tuple[str,
         dataset_digest=dataset.digest(),
         synthetic=dataset.synthetic,
         device=row.candidate.device,
-        metric=row.metric.id,
-        title=row.metric.title,
-        unit=row.metric.unit,
-        estimate=row.metric.estimate(scores),
-        scores=tuple(scores.tolist()),
+        metric=metric.name,
+        title=metric.heading,
+        unit=metric.unit,
+        estimate=metric.estimate(scores),
+        scores=tuple(figures.tolist()),
+        details=metric.details(scores) if isinstance(metric, SetMetric) else {},
+        higher_is_better=metric.higher_is_better,
         baseline_sha256=tally.baseline.sha256 if row.candidate is not tally.baseline else "",
         difference=_difference(scores, row, tally),
         warnings=warnings,
@@ -203,7 +226,10 @@ def _evaluation(row: _Row, tally: _Tally, dataset: Dataset, warnings: tuple[str,
 def _difference(scores: NDArray[np.float64], row: _Row, tally: _Tally) -> Difference | None:
     if row.baseline is None:
         return None
-    return compare_scores(scores, row.baseline.joined(), tally.agreement(row.candidate))
+    before, agreement = row.baseline.joined(), tally.agreement(row.candidate)
+    if isinstance(row.metric, SetMetric):
+        return compare_records(row.metric, scores, before, agreement)
+    return compare_scores(scores, before, agreement)
 
 
 def compare_scores(
@@ -211,8 +237,9 @@ def compare_scores(
 ) -> Difference:
     """Compare two models' scores of the same samples, variant minus baseline.
 
-    Scores of 0 and 1 are compared as `paired_fraction` does, others as `paired_mean` does. The
-    difference is significant when its 95 % interval leaves out 0.
+    Scores of 0 and 1 are compared as `paired_fraction` does and tested as `mcnemar` does, others as
+    `paired_mean` does. The difference is significant when its 95 % interval leaves out 0; of scores of
+    0 and 1 only when the test says so too.
     """
     import numpy as np
 
@@ -220,4 +247,30 @@ def compare_scores(
     low, high = (paired_fraction if binary else paired_mean)(variant, baseline)
     value = float(variant.mean() - baseline.mean())
     low, high = min(low, value), max(high, value)
-    return Difference(value=value, low=low, high=high, significant=low > 0 or high < 0, agreement=agreement)
+    p = mcnemar(variant, baseline) if binary else paired_p(variant, baseline)
+    return Difference(
+        value=value,
+        low=low,
+        high=high,
+        significant=(low > 0 or high < 0) and (p < SIGNIFICANT or not binary),
+        agreement=agreement,
+        p=p,
+        test="McNemar mid-p" if binary else "paired bootstrap",
+    )
+
+
+def compare_records(
+    metric: SetMetric, variant: NDArray[Any], baseline: NDArray[Any], agreement: float | None = None
+) -> Difference:
+    """Compare two models' records of the same samples, resampled in pairs, variant minus baseline."""
+    import numpy as np
+
+    after, before = metric.statistic(variant), metric.statistic(baseline)
+    ones = np.ones(len(variant))
+    value = after(ones) - before(ones)
+    low, high, p = paired_statistic(after, before, len(variant), weight_of(variant))
+    low, high = min(low, value), max(high, value)
+    significant = low > 0 or high < 0
+    return Difference(
+        value=value, low=low, high=high, significant=significant, agreement=agreement, p=p, test="paired bootstrap"
+    )

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from studio.core.frozen import Frozen
+from studio.core.params import Params as BaseParams
+from studio.core.source import LabelKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +34,11 @@ class Metric(ABC):
     needs_reference
         Whether it compares with a baseline's outputs on the same samples.
     unit
-        ``"fraction"`` (0 to 1, shown in per cent), ``"dB"`` or ``""``.
+        ``"fraction"`` (0 to 1, shown in per cent), ``"dB"``, ``"nats"`` or ``""``.
+    label_kinds
+        Which labels it compares with, as `studio.core.dataset.Batch` names them.
+    Params
+        What can be set, such as the k of top-k.
     """
 
     id: ClassVar[str]
@@ -41,6 +47,25 @@ class Metric(ABC):
     needs_reference: ClassVar[bool] = False
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
+    label_kinds: ClassVar[frozenset[LabelKind]] = frozenset({"class"})
+    Params: ClassVar[type[BaseParams]] = BaseParams
+
+    def __init__(self, params: BaseParams | None = None) -> None:
+        #: a value of its `Params`
+        self.params: Any = params if params is not None else self.Params()
+
+    @property
+    def name(self) -> str:
+        """Its id with the parameters that are not at their default: ``top-k:k=3``."""
+        known = self.Params().model_dump()
+        changed = {key: value for key, value in self.params.model_dump().items() if value != known[key]}
+        return f"{self.id}:{','.join(f'{key}={value}' for key, value in changed.items())}" if changed else self.id
+
+    @property
+    def heading(self) -> str:
+        """Its title with the parameters that are not at their default."""
+        _, _, changed = self.name.partition(":")
+        return f"{self.title} ({changed.replace(',', ', ')})" if changed else self.title
 
     @abstractmethod
     def scores(
@@ -54,7 +79,7 @@ class Metric(ABC):
         Returns
         -------
         ndarray
-            float64 of shape ``(samples,)``.
+            float64 of shape ``(samples,)``; the records of a `SetMetric` may have more axes.
 
         Raises
         ------

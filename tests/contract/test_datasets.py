@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import wave
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from studio.core.errors import DataError
 from studio.core.feeds import check_feeds
 from studio.core.registry import scan
 from studio.core.runtime import TensorInfo
+from studio.core.source import Reading, Source
+from tests.data.readers import write_tokenizer
 
 REGISTRY = scan(Path(__file__).parents[2] / "plugins")
 SAMPLES = 5
@@ -55,6 +59,43 @@ def pictures() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return np.random.default_rng(0).integers(0, 256, (SAMPLES, 1, 8, 8), dtype=np.uint8)
 
 
+def write_audio(folder: Path) -> Path:
+    for index, pixels in enumerate(pictures()):
+        (folder / "set" / str(index)).mkdir(parents=True)
+        with wave.open(str(folder / "set" / str(index) / "a.wav"), "wb") as stream:
+            stream.setnchannels(1)
+            stream.setsampwidth(2)
+            stream.setframerate(8000)
+            stream.writeframes((pixels.reshape(-1).astype("<i2") * 100).tobytes())
+    return folder / "set"
+
+
+def write_text(folder: Path) -> Path:
+    (folder / "lines.txt").write_text("\n".join(f"word{index}" for index in range(SAMPLES)), encoding="utf-8")
+    return folder / "lines.txt"
+
+
+def write_masks(folder: Path) -> Path:
+    for index, pixels in enumerate(pictures()):
+        for kind, values in (("images", pixels[0]), ("masks", pixels[0] // 200)):
+            (folder / "set" / kind).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values).save(folder / "set" / kind / f"{index}.png")
+    return folder / "set"
+
+
+def write_boxes(folder: Path) -> Path:
+    (folder / "set" / "images").mkdir(parents=True)
+    for index, pixels in enumerate(pictures()):
+        Image.fromarray(pixels[0]).save(folder / "set" / "images" / f"{index}.png")
+    table = {
+        "images": [{"id": index, "file_name": f"{index}.png"} for index in range(SAMPLES)],
+        "categories": [{"id": 7, "name": "thing"}],
+        "annotations": [{"image_id": 1, "category_id": 7, "bbox": [1, 2, 3, 4]}],
+    }
+    (folder / "set" / "annotations.json").write_text(json.dumps(table), encoding="utf-8")
+    return folder / "set"
+
+
 #: the same samples in each kind; a new reader is tested once it has a writer here
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "npz": write_npz,
@@ -62,11 +103,27 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "manifest": write_manifest,
     "npy": write_npy,
 }
+#: kinds whose samples are not the pictures with a class each: they have tests of their own for what is in them
+OTHERS: dict[str, Callable[[Path], Path]] = {
+    "text": write_text,
+    "audio": write_audio,
+    "boxes": write_boxes,
+    "masks": write_masks,
+}
+ALL = {**WRITERS, **OTHERS}
 
 
-@pytest.fixture(params=REGISTRY.ids("dataset"))
+READERS = {reader.id: reader for reader in REGISTRY.readers()}
+
+
+@pytest.fixture(params=READERS)
+def any_reader(request: pytest.FixtureRequest) -> DatasetReader:
+    return READERS[request.param]
+
+
+@pytest.fixture(params=[name for name in READERS if name not in OTHERS])
 def reader(request: pytest.FixtureRequest) -> DatasetReader:
-    return {reader.id: reader for reader in REGISTRY.readers()}[request.param]
+    return READERS[request.param]
 
 
 @pytest.fixture
@@ -74,20 +131,39 @@ def path(reader: DatasetReader, tmp_path: Path) -> Path:
     return WRITERS[reader.id](tmp_path)
 
 
-def test_it_says_what_it_is(reader: DatasetReader) -> None:
-    assert REGISTRY.title("dataset", reader.id) == reader.title
+#: what the models take that the other kinds are for
+INPUTS = {
+    "text": TensorInfo(name="input_ids", dtype="int64", shape=("batch", "tokens")),
+    "audio": TensorInfo(name="wave", dtype="float32", shape=("batch", 64)),
+}
 
 
-def test_only_one_reader_takes_a_path(reader: DatasetReader, path: Path) -> None:
-    assert [other.id for other in REGISTRY.readers() if other.matches(path)] == [reader.id]
+def test_it_says_what_it_is(any_reader: DatasetReader) -> None:
+    assert REGISTRY.title("dataset", any_reader.id) == any_reader.title
 
 
-def test_it_takes_neither_what_is_missing_nor_what_is_strange(reader: DatasetReader, tmp_path: Path) -> None:
+def test_only_one_reader_takes_a_path(any_reader: DatasetReader, tmp_path: Path) -> None:
+    path = ALL[any_reader.id](tmp_path)
+    assert [other.id for other in REGISTRY.readers() if other.matches(path)] == [any_reader.id]
+
+
+def test_equal_samples_have_equal_fingerprints(any_reader: DatasetReader, tmp_path: Path) -> None:
+    tokenizer = write_tokenizer(tmp_path / "tokenizer.json") if any_reader.id == "text" else None
+    source = Source(path=tmp_path, reading=Reading(tokenizer=tokenizer))
+    inputs = [INPUTS.get(any_reader.id, CASES["dynamic"])]
+    data = any_reader.open(ALL[any_reader.id](tmp_path), inputs, source)
+    found = list(data.fingerprints())
+    assert len(found) == len(set(found)) == data.samples == SAMPLES
+    assert found == list(data.fingerprints())
+    assert len({batch.first for batch in data.batches(2)}) == 3
+
+
+def test_it_takes_neither_what_is_missing_nor_what_is_strange(any_reader: DatasetReader, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "folder.npz").mkdir()
     for name in ("empty", "file", "folder.npz", "missing.npz", "missing.csv"):
-        assert not reader.matches(tmp_path / name)
+        assert not any_reader.matches(tmp_path / name)
 
 
 @pytest.mark.parametrize("case", CASES)

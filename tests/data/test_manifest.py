@@ -98,7 +98,7 @@ def test_lines_that_cannot_be_used(folder: Path, lines: list[str], message: str)
         ("[1]", "Line 1 of list.jsonl is not an object"),
         ('{"path": 3}', "Line 1 of list.jsonl has no 'path'"),
         ('{"path": "data/0.npy", "label": true}', "the label True"),
-        ('{"path": "data/0.npy", "label": 1.0}', r"the label 1\.0"),
+        ('{"path": "data/0.npy", "label": [1, "x"]}', r"the label \[1, 'x'\]"),
     ],
 )
 def test_objects_that_cannot_be_used(folder: Path, line: str, message: str) -> None:

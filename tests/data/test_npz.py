@@ -123,12 +123,12 @@ REFUSED: dict[str, tuple[dict[str, NDArray[Any]], tuple[TensorInfo, ...], str]] 
     "label type": (
         {"image": images(3), "labels": np.zeros(3, complex)},
         (IMAGE,),
-        "The labels are complex128 of shape",
+        "are complex128 of shape",
     ),
     "label shape": (
         {"image": images(3), "labels": np.zeros((3, 1), int)},
         (IMAGE,),
-        r"labels are int64 of shape \[3, 1\]",
+        r"int64 of shape \[3, 1\]",
     ),
 }
 

@@ -17,10 +17,14 @@ from studio.jobs.tasks.evaluate import EvaluateModels
 
 @click.command("evaluate")
 @click.argument("model", type=PATH)
-@click.option("--data", type=PATH, help="Samples, with labels for top1 and top5; else generated inputs.")
+@click.option("--data", type=PATH, help="Samples, with labels for most metrics; else generated inputs.")
 @click.option("--baseline", type=PATH, help="Model to compare with, on the same samples.")
 @click.option(
-    "--metric", "metrics", multiple=True, metavar="ID", help="May be given several times; else all that suit."
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="ID[:K=V,...]",
+    help="Such as top-k:k=3; several times for several; else those that suit the labels.",
 )
 @click.option("--batch", default=32, type=click.IntRange(1), show_default=True)
 @source_options
@@ -36,6 +40,8 @@ def command(
       burnish evaluate model.onnx --data eval.npz
       burnish evaluate small.onnx --data eval.npz --baseline model.onnx --metric top1
       burnish evaluate small.onnx --data unlabelled.npz --baseline model.onnx
+      burnish evaluate model.onnx --data photos --preprocess imagenet --metric f1:average=micro
+      burnish evaluate encoder.onnx --data reviews.csv --read tokenizer=tokenizer.json,length=64 --metric recall-at-k
     """
     place = app.session.device(device, watch=app.watcher())
     paths = [model] if baseline is None else [baseline, model]

@@ -11,6 +11,7 @@ from studio.core.errors import DataError
 from studio.core.evaluate import Candidate, evaluate
 from studio.core.frozen import Frozen
 from studio.core.metric import Metric
+from studio.core.metrics import DEFAULTS, UNLABELLED, make_metric
 from studio.core.registry import Registry
 from studio.core.report import Reporter
 from studio.core.runtime import RunOptions
@@ -33,6 +34,8 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Evaluate an `EvaluateModels` payload; gives ``{"evaluations": [...]}``."""
     wanted = EvaluateModels.model_validate(payload)
     registry = load_registry()
+    for text in wanted.metrics:
+        make_metric(text, registry.get_metric)  # a typo is said before any data is read
     dataset = data_for(registry, wanted.models[0].artifact, wanted.data, seed=wanted.seed)
     metrics = _metrics(registry, wanted, dataset)
     with ExitStack() as stack:
@@ -48,14 +51,14 @@ def _candidate(registry: Registry, subject: Subject, stack: ExitStack) -> Candid
 
 
 def _metrics(registry: Registry, wanted: EvaluateModels, dataset: Dataset) -> list[Metric]:
-    """Take the metrics asked for; else top1 with labels, and without labels what compares with a baseline."""
+    """Take the metrics asked for; else those that suit the labels, and without labels what compares with a baseline."""
     if wanted.metrics:
-        return [registry.get_metric(name) for name in wanted.metrics]
+        return [make_metric(text, registry.get_metric) for text in wanted.metrics]
     if dataset.labelled:
-        return [registry.get_metric("top1")]
+        return [registry.get_metric(name) for name in DEFAULTS[dataset.label_kind]]
     if len(wanted.models) < 2:
         raise DataError(
             f"{dataset.name} has no labels, so a model alone cannot be evaluated on it.",
             "Give data with labels, or a baseline to compare with.",
         )
-    return [registry.get_metric(name) for name in ("cosine", "sqnr")]
+    return [registry.get_metric(name) for name in UNLABELLED]
