@@ -27,6 +27,7 @@ from studio.core.exporter import ExportContext, Exporter, ExportResult, Golden
 from studio.core.feeds import check_feeds
 from studio.core.frozen import Frozen, canonical_json, digest
 from studio.core.hardware import Accelerator, accelerators, cpu_device
+from studio.core.interface import METADATA, InterfaceChange, changes_text, parse_changes
 from studio.core.intervals import fraction_estimate, mean_estimate
 from studio.core.linear import Linear, Window, padding
 from studio.core.measurement import Measurement, Memory
@@ -53,6 +54,7 @@ from studio.core.signature import Signature, read_signature
 from studio.core.weights import Weight, find_weights, left_alone, named_nodes, replace_content
 
 __all__ = [
+    "METADATA",
     "Accelerator",
     "Artifact",
     "Batch",
@@ -80,6 +82,7 @@ __all__ = [
     "Feed",
     "Frozen",
     "Golden",
+    "InterfaceChange",
     "Linear",
     "LoadedModel",
     "Measurement",
@@ -120,6 +123,7 @@ __all__ = [
     "accelerators",
     "as_numpy_dtype",
     "canonical_json",
+    "changes_text",
     "check_feeds",
     "class_scores",
     "cpu_device",
@@ -144,6 +148,7 @@ __all__ = [
     "open_artifact",
     "padding",
     "param",
+    "parse_changes",
     "peak_bytes",
     "plan_memory",
     "plan_order",

@@ -7,17 +7,19 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
+from studio.core.adapted import adapting
 from studio.core.artifact import Artifact
 from studio.core.batching import feeds_for, fixed_batch
 from studio.core.comparison import GARBAGE_SQNR_DB, OutputDifference
 from studio.core.dataset import Batch, Dataset
 from studio.core.device import Device
 from studio.core.errors import RuntimeLoadError, StoreError, VerificationError
+from studio.core.interface import changes_of, new_changes
 from studio.core.memory_usage import give_back
 from studio.core.modelfile import read_light_proto, write_beside
 from studio.core.modelinfo import model_inputs
@@ -82,6 +84,9 @@ def verify(source: Artifact, result: Artifact, check: Check, *, exact: bool, eve
     RuntimeLoadError
         When no runtime loads the source, or the chosen one does not load the result.
     """
+    changes = new_changes(source, result)
+    if changes:
+        check = replace(check, places=adapting(check.places, len(changes_of(source)), changes))
     if everywhere and not exact:
         from studio.core.everywhere import verify_everywhere
 
