@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 WHY_NOT = "These values change nothing: the scale is 1, there is no mean and std, and type, layout and order stay."
 SPEED = (
-    "what was folded into the first Conv costs nothing; bytes are a quarter of what floats are to copy. The work that a "
-    "program did before the model is saved there, which no measurement of the model shows"
+    "what was folded into the first Conv costs nothing; bytes are a quarter of what floats are to copy. The work that "
+    "a program did before the model is saved there, which no measurement of the model shows"
 )
 
 

@@ -49,7 +49,7 @@ def fold(space: Workspace, params: FoldPreprocessingParams) -> str:
     """
     value = _picture(space, params.input)
     before = describe(value)
-    axis, channels = _channels(value, params)
+    axis, channels = _channels(value)
     change = _change(value, before, params, axis, channels)
     numbers = _numbers(change, channels)
     if before == change.after and numbers.nothing:
@@ -85,7 +85,7 @@ def _picture(space: Workspace, name: str) -> ir.Value:
     return found
 
 
-def _channels(value: ir.Value, params: FoldPreprocessingParams) -> tuple[int, int]:
+def _channels(value: ir.Value) -> tuple[int, int]:
     """Give the axis of the channels and their number.
 
     Raises

@@ -27,7 +27,7 @@ from studio.core.pairing import BATCH, Pairing
 from studio.core.place import Place
 from studio.core.report import Reporter, SilentReporter
 from studio.core.runtime import LoadedModel, RunOptions
-from studio.core.verification import Verification
+from studio.core.verification import PlaceCheck, Verification
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,7 +94,8 @@ def verify(source: Artifact, result: Artifact, check: Check, *, exact: bool, eve
     with ExitStack() as stack:
         before, after = (_lean(artifact, check, stack) for artifact in (source, result))
         place, difference, notes = _compare(before, after, check)
-        warnings = [*notes, *_elsewhere(before, after, check, place)]
+        others = _elsewhere(before, after, check, place)
+        warnings = [*notes, *(f"{other.runtime}: {other.refused}" for other in others if other.refused)]
     diverging = ""
     if difference.new_nan or difference.shape_change or (exact and not difference.within_rounding()):
         diverging = first_diverging(source, result, place, check)
@@ -115,6 +116,7 @@ def verify(source: Artifact, result: Artifact, check: Check, *, exact: bool, eve
         synthetic=check.dataset.synthetic,
         runtime=place.spec,
         warnings=tuple(warnings),
+        places=(PlaceCheck(runtime=place.spec, samples=difference.samples), *others),
     )
 
 
@@ -227,16 +229,19 @@ def batches(size: int, dataset: Dataset, check: Check) -> Iterator[Batch]:
             return
 
 
-def _elsewhere(source: Artifact, result: Artifact, check: Check, used: Place) -> Iterator[str]:
+def _elsewhere(source: Artifact, result: Artifact, check: Check, used: Place) -> tuple[PlaceCheck, ...]:
     """Ask the other runtimes whether they still load the result; what they never could is no news."""
+    found = []
     for place in check.places:
         if place.spec == used.spec:
             continue
         try:
             place.runtime.load(result, place.device, RunOptions()).close()
+            found.append(PlaceCheck(runtime=place.spec))
         except RuntimeLoadError as error:
             if _loads(source, place):
-                yield f"{place.spec} cannot load the result: {error.message}"
+                found.append(PlaceCheck(runtime=place.spec, refused=f"it cannot load the result: {error.message}"))
+    return tuple(found)
 
 
 def _loads(artifact: Artifact, place: Place) -> bool:
