@@ -123,7 +123,7 @@ def _with_heads(space: Workspace, node: ir.Node, match: _Match, *, standard: boo
         return False
     scale = ir.AttrFloat32("scale", match.scale)
     if standard:
-        inputs = [*sources, *([mask] if mask is not None else [])]
+        inputs: list[ir.Value | None] = [*sources, *([mask] if mask is not None else [])]
         attributes = [ir.AttrInt64("q_num_heads", count), ir.AttrInt64("kv_num_heads", count), scale]
         new = ir.Node("", "Attention", inputs, attributes)
     else:

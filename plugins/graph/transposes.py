@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,31 +50,35 @@ def cancel_transposes(space: Workspace) -> None:
         space.reporter.progress(number, ROUNDS + 1, "moving Transposes")
         merge_transposes(space)
         hopeless: dict[tuple[int, ...], set[ir.Node]] = {}
-        for node in space.nodes():
+        order = {node: place for place, node in enumerate(space.nodes())}
+        for node in list(order):
             space.reporter.check()
             perm = integers(node, "perm") if is_op(node, "Transpose") and node.graph is not None else None
             if perm is None or not space.selects(node):
                 continue
             tried = hopeless.setdefault(tuple(perm), set())
-            if not any(_flip(space, region) for region in _regions(space, node, perm, tried)):
-                tried.add(node)
+            any(_flip(space, region) for region in _regions(space, node, perm, tried, order))
         if space.edits == before:
             return
 
 
-def _regions(space: Workspace, transpose: ir.Node, perm: list[int], tried: set[ir.Node]) -> Iterable[_Region]:
+def _regions(
+    space: Workspace, transpose: ir.Node, perm: list[int], tried: set[ir.Node], order: Mapping[ir.Node, int]
+) -> Iterable[_Region]:
     """Give regions behind a Transpose to try: all that hangs together, then what only such Transposes lead into."""
-    whole = _grown(space, transpose, perm)
-    if whole.nodes and not any(node in tried for node in whole.nodes):
-        tried.update(whole.nodes)
+    if any(use.node in tried for use in transpose.outputs[0].uses()):
+        return
+    whole = _grown(space, transpose, perm, order)
+    tried.update(whole.nodes)
+    if whole.nodes:
         yield whole
         part = _Region(perm, dict.fromkeys(_below(whole, perm)))
         if part.nodes and len(part.nodes) < len(whole.nodes):
             yield part
 
 
-def _grown(space: Workspace, transpose: ir.Node, perm: list[int]) -> _Region:
-    """Collect the indifferent nodes that hang together with what reads a Transpose."""
+def _grown(space: Workspace, transpose: ir.Node, perm: list[int], order: Mapping[ir.Node, int]) -> _Region:
+    """Collect the indifferent nodes that hang together with what reads a Transpose, in the order of the graph."""
     region = _Region(perm)
     waiting = [use.node for use in transpose.outputs[0].uses()]
     while waiting:
@@ -87,7 +91,6 @@ def _grown(space: Workspace, transpose: ir.Node, perm: list[int]) -> _Region:
         waiting += [use.node for value in node.outputs for use in value.uses()]
         sources = (node.inputs[index] for index in data_inputs(node))
         waiting += [made for value in sources if value is not None and (made := value.producer()) is not None]
-    order = {node: place for place, node in enumerate(graph_of(transpose))}
     region.nodes = dict.fromkeys(sorted(region.nodes, key=order.__getitem__))
     return region
 

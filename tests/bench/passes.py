@@ -41,6 +41,7 @@ ROWS = (
     Row("graph.clean", {}, "onnxscript.optimizer", large=False),
     Row("graph.fold-batchnorm", {}),
     Row("graph.fuse", {}),
+    Row("graph.fuse", {"engine": "microsoft"}),
     Row("graph.fuse", {"engine": "onnxruntime"}, "onnxruntime", large=False),
     Row("graph.freeze-shapes", {"dims": ["batch=2"]}),
     Row("graph.batch", {"size": 2}),
@@ -48,6 +49,8 @@ ROWS = (
     Row("graph.extract", {"outputs": ["m3"]}),
     Row("graph.convert-opset", {"opset": 21}, "onnx.version_converter"),
     Row("graph.memory-plan", {}),
+    Row("graph.fold-preprocessing", {}, large=False),
+    Row("graph.layout", {"inputs": "nhwc", "outputs": "nhwc"}),
 )
 
 

@@ -18,7 +18,7 @@ from tests.passes.graph.harness import REGISTRY, ROOT, graph, node, once, operat
 SAMPLE = ROOT / "assets" / "samples" / "mnist-resnet.onnx"
 EVAL = ROOT / "assets" / "samples" / "mnist-eval.npz"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-NORMAL = {"mean": tuple(map(str, MEAN)), "std": tuple(map(str, STD))}
+NORMAL: dict[str, Any] = {"mean": tuple(map(str, MEAN)), "std": tuple(map(str, STD))}
 
 
 def picture_model(path: Path, padding: int, *, group: int = 1, shape: tuple[Any, ...] = ("batch", 3, 9, 7)) -> Path:
@@ -45,7 +45,7 @@ def test_pixels_give_what_prepared_pictures_gave(
     tmp_path: Path, padding: int, group: int, reverse: bool, layout: str, dtype: str
 ) -> None:
     path = picture_model(tmp_path / "m.onnx", padding, group=group)
-    params = {**NORMAL, "reverse": reverse, "layout": layout, "dtype": dtype}
+    params: dict[str, Any] = {**NORMAL, "reverse": reverse, "layout": layout, "dtype": dtype}
     result = once("graph.fold-preprocessing", open_artifact(path), tmp_path / "out", **params)
     raw = pixels(2, 3, 9, 7)
     prepared = (raw / 255 - np.reshape(MEAN, (3, 1, 1))) / np.reshape(STD, (3, 1, 1))

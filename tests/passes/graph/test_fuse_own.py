@@ -137,7 +137,7 @@ def test_bias_and_gelu(tmp_path: Path, opset: int, bias: bool) -> None:
     nodes = [node("Add", "bias x", "a")] if bias else [node("Neg", "x", "a")]
     nodes += [node("Div", "a root", "d"), node("Erf", "d", "e"), node("Add", "e one", "f"), node("Mul", "a f", "g")]
     nodes += [node("Mul", "g half", "y")]
-    weights = {"root": np.float32(np.sqrt(2)), "one": np.float32(1), "half": np.float32(0.5)}
+    weights: dict[str, Any] = {"root": np.float32(np.sqrt(2)), "one": np.float32(1), "half": np.float32(0.5)}
     weights |= {"bias": weight(WIDTH)} if bias else {}
     proto = fuse(tmp_path, nodes, {"x": ("batch", LENGTH, WIDTH)}, weights, opset)
     assert operators(proto) == (["BiasGelu"] if bias else ["Neg", "Gelu"])
