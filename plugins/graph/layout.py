@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 WHY_NOT = "No Transpose can go, and the inputs and outputs stay as they are."
 SPEED = (
     "convolutions of ONNX take channels first whatever this step does. ONNX Runtime and OpenVINO move Transposes "
-    "together themselves when they load a model, so that mostly little is left to gain; engines that do not gain a copy of the "
-    "tensor for each that goes"
+    "together themselves when they load a model, so that mostly little is left to gain; engines that do not gain a "
+    "copy of the tensor for each that goes"
 )
 Side = Literal["keep", "nhwc", "nchw"]
 
