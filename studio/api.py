@@ -27,6 +27,7 @@ from studio.core.exporter import ExportContext, Exporter, ExportResult, Golden
 from studio.core.feeds import check_feeds
 from studio.core.frozen import Frozen, canonical_json, digest
 from studio.core.hardware import Accelerator, accelerators, cpu_device
+from studio.core.interface import METADATA, InterfaceChange, changes_text, parse_changes
 from studio.core.intervals import fraction_estimate, mean_estimate
 from studio.core.linear import Linear, Window, padding
 from studio.core.measurement import Measurement, Memory
@@ -58,6 +59,7 @@ from studio.core.source import LabelKind, Part, Reading, Source
 from studio.core.weights import Weight, find_weights, left_alone, named_nodes, replace_content
 
 __all__ = [
+    "METADATA",
     "PICTURE_SUFFIXES",
     "PRESETS",
     "Accelerator",
@@ -87,6 +89,7 @@ __all__ = [
     "Feed",
     "Frozen",
     "Golden",
+    "InterfaceChange",
     "LabelKind",
     "Linear",
     "LoadedModel",
@@ -135,6 +138,7 @@ __all__ = [
     "accelerators",
     "as_numpy_dtype",
     "canonical_json",
+    "changes_text",
     "check_feeds",
     "class_scores",
     "cpu_device",
@@ -161,6 +165,7 @@ __all__ = [
     "open_picture",
     "padding",
     "param",
+    "parse_changes",
     "parse_preprocessing",
     "peak_bytes",
     "picture_geometry",

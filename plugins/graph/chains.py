@@ -35,6 +35,15 @@ def merge_chains(space: Workspace) -> None:
         merge(space, before, node)
 
 
+def merge_transposes(space: Workspace) -> None:
+    """Merge each two Transposes in a row that are in the scope."""
+    for node in space.nodes():
+        source = node.inputs[0] if is_op(node, "Transpose") else None
+        before = source.producer() if source is not None else None
+        if before is not None and before.graph is node.graph and space.selects(node, before):
+            _transposes(space, before, node)
+
+
 def _skip(space: Workspace, before: ir.Node, node: ir.Node, detail: str) -> None:
     """Let `node` read what `before` reads; `before` goes when nothing else needs it."""
     node.replace_input_with(0, before.inputs[0])

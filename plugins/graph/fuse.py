@@ -16,10 +16,10 @@ SCOPED = "ONNX Runtime fuses the whole model; it cannot be kept to some nodes."
 class FuseParams(Params):
     """Which fusions to make, and into which operators."""
 
-    engine: Literal["portable", "onnxruntime"] = param(
+    engine: Literal["portable", "microsoft", "onnxruntime"] = param(
         "portable",
-        "'portable' makes operators of the ONNX standard; 'onnxruntime' lets ONNX Runtime fuse, into operators of its "
-        "own too, and then the switches below do not count.",
+        "'portable' makes operators of the ONNX standard; 'microsoft' also those of com.microsoft, which ONNX Runtime "
+        "has and OpenVINO reads; 'onnxruntime' lets ONNX Runtime fuse, and then the switches below do not count.",
     )
     affine: bool = param(True, "Multiply constant scales and shifts after a layer into its weights.")
     pads: bool = param(True, "Let Conv do the zero padding before it.")
@@ -27,7 +27,15 @@ class FuseParams(Params):
     gemm: bool = param(True, "Merge MatMul and Add of matrices into Gemm.")
     layer_norm: bool = param(True, "Merge a written-out LayerNormalization (from opset 17).")
     gelu: bool = param(True, "Merge a written-out Gelu (from opset 20).")
+    attention: bool = param(
+        True, "Merge a written-out attention, heads found in the graph (from opset 23; 'microsoft' from any)."
+    )
+    rms_norm: bool = param(True, "Merge a written-out RMSNormalization (from opset 23).", title="RMS norm")
     hard_swish: bool = param(True, "Merge a written-out HardSwish (from opset 14) or HardSigmoid.")
+    conv_activation: bool = param(True, "Merge Conv and activation; with 'microsoft' only.")
+    conv_add: bool = param(True, "Merge Conv, Add of a residual and activation; with 'microsoft' only.")
+    skip_layer_norm: bool = param(True, "Merge Add of a residual and LayerNormalization; with 'microsoft' only.")
+    bias_gelu: bool = param(True, "Merge Add of a bias and Gelu; with 'microsoft' only.")
 
 
 class Fuse(Pass):
@@ -36,6 +44,7 @@ class Fuse(Pass):
     id = "graph.fuse"
     title = "Fuse operators"
     family = "graph"
+    version = 2
     exact = True
     summary = "Merge chains of nodes into single operators."
     Params: ClassVar[type[Params]] = FuseParams
@@ -44,13 +53,14 @@ class Fuse(Pass):
         """Fuse a copy whose weights are never computed, and count."""
         from .fusions import fuse_portably
         from .infer import for_survey
-        from .outcome import size_range, speed_range, surveyed, weight_bytes
+        from .outcome import own_operators, size_range, speed_range, surveyed, weight_bytes
         from .workspace import Workspace
 
         if params.engine == "onnxruntime":
             return self._survey_engine(model, device, scope)
         space = Workspace(for_survey(model), scope)
         counts = fuse_portably(space, params)
+        space.warnings.extend(own_operators(space.model))
         summary = ", ".join(f"{count} {name}" for name, count in counts.items())
         return surveyed(space, summary, WHY_NOT, speed_range(device), size_range(weight_bytes(model), space))
 
@@ -58,7 +68,7 @@ class Fuse(Pass):
         """Fuse the model."""
         from .fusions import fuse_portably
         from .infer import infer_shapes
-        from .outcome import finished
+        from .outcome import finished, own_operators
         from .workspace import Workspace
 
         if params.engine == "onnxruntime":
@@ -69,6 +79,7 @@ class Fuse(Pass):
         infer_shapes(model)
         space = Workspace(model, context.scope, context.reporter)
         fuse_portably(space, params)
+        space.warnings.extend(own_operators(space.model))
         return finished(space, artifact, context, WHY_NOT)
 
     def _survey_engine(self, model: ir.Model, device: Device | None, scope: Scope) -> Survey:

@@ -23,7 +23,7 @@ def fuse_clips(space: Workspace, node: ir.Node) -> bool:
     before = made_by(node.inputs[0], node, "Relu", "Clip") if is_op(node, "Relu", "Clip") else None
     if before is None or space.opset < 11 or not space.selects(node, before):
         return False
-    first, second = _bounds(space, before), _bounds(space, node)
+    first, second = bounds(space, before), bounds(space, node)
     dtype = node.inputs[0].dtype if node.inputs[0] is not None else None
     if first is None or second is None or dtype is None or dtype.name not in ("FLOAT", "FLOAT16", "DOUBLE"):
         return False
@@ -45,7 +45,7 @@ def _relu_or_clip(space: Workspace, before: ir.Node, low: float, high: float, dt
     return ir.node("Clip", inputs if inputs[-1] is not None else inputs[:-1])
 
 
-def _bounds(space: Workspace, node: ir.Node) -> Bounds | None:
+def bounds(space: Workspace, node: ir.Node) -> Bounds | None:
     """Give the lowest and highest result; None where a bound is not constant, or they are the wrong way round."""
     if is_op(node, "Relu"):
         return (0.0, math.inf)

@@ -8,18 +8,20 @@ import onnx_ir as ir
 
 from .patterns import made_by, number, operand, replace, rounding
 from .values import is_op
-from .workspace import Workspace
+from .workspace import MICROSOFT, Workspace
 
 FIRST_OPSET = 20
 TANH_CUBIC = 0.044715
 
 
-def fuse_gelu(space: Workspace, node: ir.Node) -> bool:
+def fuse_gelu(space: Workspace, node: ir.Node, *, microsoft: bool = False) -> bool:
     """Merge ``0.5 * x * (1 + erf(x / sqrt 2))`` or its tanh form, in any order of the factors.
 
+    Before operator set 20 there is only ONNX Runtime's own, where that is allowed.
     Hendrycks and Gimpel 2016, "Gaussian Error Linear Units".
     """
-    if not is_op(node, "Mul") or space.opset < FIRST_OPSET:
+    standard = space.opset >= FIRST_OPSET
+    if not is_op(node, "Mul") or not (standard or (microsoft and node.outputs[0].dtype == ir.DataType.FLOAT)):
         return False
     found = _factors(space, node)
     if found is None:
@@ -29,9 +31,15 @@ def fuse_gelu(space: Workspace, node: ir.Node) -> bool:
     for form, match in (("none", _erf), ("tanh", _tanh)):
         more = match(space, inner, bracket, source)
         if more is not None and space.selects(node, *nodes, *more):
-            gelu = ir.node("Gelu", [source], {"approximate": form})
+            gelu = _gelu(source, form, standard=standard)
             return replace(space, [*more, *nodes, node], gelu, "stands for Gelu written out")
     return False
+
+
+def _gelu(source: ir.Value, form: str, *, standard: bool) -> ir.Node:
+    if standard:
+        return ir.node("Gelu", [source], {"approximate": form})
+    return ir.Node(MICROSOFT, "Gelu" if form == "none" else "FastGelu", [source], [])
 
 
 def _factors(space: Workspace, node: ir.Node) -> tuple[ir.Value, ir.Node, list[ir.Node]] | None:

@@ -42,7 +42,7 @@ def _with_bias(space: Workspace, node: ir.Node) -> bool:
         multiply = made_by(node.inputs[scaled], node, "Mul")
         match = _match(space, multiply) if multiply is not None else None
         bias = node.inputs[other]
-        if match is None or bias is None or not _is_vector(bias, match.source) or not space.selects(*match.nodes, node):
+        if match is None or bias is None or not is_vector(bias, match.source) or not space.selects(*match.nodes, node):
             continue
         inputs = [match.source, match.scale, bias]
         new = ir.node("LayerNormalization", inputs, {"axis": -1, "epsilon": match.epsilon})
@@ -57,7 +57,7 @@ def _bias_follows(space: Workspace, node: ir.Node, match: _Match) -> bool:
         return False
     add = uses[0].node
     other = add.inputs[1 - uses[0].idx]
-    return add.graph is node.graph and other is not None and _is_vector(other, match.source) and space.selects(add)
+    return add.graph is node.graph and other is not None and is_vector(other, match.source) and space.selects(add)
 
 
 def _match(space: Workspace, node: ir.Node) -> _Match | None:
@@ -67,34 +67,50 @@ def _match(space: Workspace, node: ir.Node) -> _Match | None:
         if divide is None or scale is None:
             continue
         found = _normalized(space, divide)
-        if found is not None and _is_vector(scale, found[0]):
+        if found is not None and is_vector(scale, found[0]):
             return _Match(found[0], scale, found[1], [*found[2], divide, node])
     return None
 
 
-def _normalized(space: Workspace, divide: ir.Node) -> tuple[ir.Value, float, list[ir.Node]] | None:
-    """Match ``d / sqrt(mean(d * d) + epsilon)`` with ``d = x - mean(x)``."""
-    deviation, root = divide.inputs[0], made_by(divide.inputs[1], divide, "Sqrt")
-    nodes: list[ir.Node] = []
+@dataclass(frozen=True)
+class Root:
+    """``sqrt(mean(value^2) + epsilon)`` that a value is divided by; its nodes in order."""
+
+    epsilon: float
+    variance: ir.Node
+    square: ir.Node
+    nodes: list[ir.Node]
+
+
+def inverse_root(space: Workspace, divide: ir.Node, value: ir.Value) -> Root | None:
+    """Match a division by ``sqrt(mean(value^2) + epsilon)``, or a product with its reciprocal."""
+    root, nodes = made_by(divide.inputs[1], divide, "Sqrt"), list[ir.Node]()
     if is_op(divide, "Mul"):
         inverse = made_by(divide.inputs[1], divide, "Reciprocal")
         root = made_by(inverse.inputs[0], inverse, "Sqrt") if inverse is not None else None
         nodes = [inverse] if inverse is not None else []
     added = made_by(root.inputs[0], root, "Add") if root is not None else None
-    if root is None or added is None or deviation is None:
+    if root is None or added is None:
         return None
     for mean, constant in ((0, 1), (1, 0)):
-        variance, epsilon = (
-            made_by(added.inputs[mean], added, "ReduceMean"),
-            number(space, added.inputs[constant], added.inputs[mean]),
-        )
+        variance = made_by(added.inputs[mean], added, "ReduceMean")
+        epsilon = number(space, added.inputs[constant], added.inputs[mean])
         square = made_by(variance.inputs[0], variance, "Pow", "Mul") if variance is not None else None
-        if variance is None or square is None or epsilon is None or not _squares(space, square, deviation):
-            continue
-        centred = _centred(space, deviation, (square, divide))
-        if centred is not None and _over_last(space, variance, centred[0]):
-            return centred[0], epsilon, [*centred[1], square, variance, added, root, *nodes]
+        if variance is not None and square is not None and epsilon is not None and _squares(space, square, value):
+            return Root(epsilon, variance, square, [square, variance, added, root, *nodes])
     return None
+
+
+def _normalized(space: Workspace, divide: ir.Node) -> tuple[ir.Value, float, list[ir.Node]] | None:
+    """Match ``d / sqrt(mean(d * d) + epsilon)`` with ``d = x - mean(x)``."""
+    deviation = divide.inputs[0]
+    root = inverse_root(space, divide, deviation) if deviation is not None else None
+    if root is None or deviation is None:
+        return None
+    centred = _centred(space, deviation, (root.square, divide))
+    if centred is None or not over_last(space, root.variance, centred[0]):
+        return None
+    return centred[0], root.epsilon, [*centred[1], *root.nodes]
 
 
 def _squares(space: Workspace, square: ir.Node, deviation: ir.Value) -> bool:
@@ -112,12 +128,13 @@ def _centred(
     if subtract.graph is not readers[0].graph or any(use.node not in readers for use in deviation.uses()):
         return None
     source, mean = subtract.inputs[0], made_by(subtract.inputs[1], subtract, "ReduceMean")
-    if source is None or mean is None or mean.inputs[0] is not source or not _over_last(space, mean, source):
+    if source is None or mean is None or mean.inputs[0] is not source or not over_last(space, mean, source):
         return None
     return source, [mean, subtract]
 
 
-def _over_last(space: Workspace, node: ir.Node, source: ir.Value) -> bool:
+def over_last(space: Workspace, node: ir.Node, source: ir.Value) -> bool:
+    """Say whether a reduction goes over the last axis alone and keeps it."""
     axes = integers(node, "axes")
     if axes is None and len(node.inputs) > 1:
         array = space.array(node.inputs[1])
@@ -128,7 +145,7 @@ def _over_last(space: Workspace, node: ir.Node, source: ir.Value) -> bool:
     return axes[0] == -1 or (rank is not None and axes[0] == rank - 1)
 
 
-def _is_vector(value: ir.Value, source: ir.Value) -> bool:
+def is_vector(value: ir.Value, source: ir.Value) -> bool:
     """Say whether a value is one number for each place along the last axis of `source`."""
     shape = static_shape(value)
     size = source.shape[-1] if source.shape is not None and len(source.shape) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import onnx_ir as ir
@@ -11,6 +10,7 @@ from studio.api import Artifact, NodeChange, PassContext, PassError, PassResult,
 
 from .fuse import SCOPED, WHY_NOT
 from .names import all_nodes, name_nodes
+from .outcome import own_operators
 from .values import STANDARD_DOMAINS
 
 #: above this ONNX Runtime writes weights to a file beside the model
@@ -47,7 +47,8 @@ def fuse_by_engine(artifact: Artifact, context: PassContext) -> PassResult:
     _check_standard(model)
     _restore_signature(source, model)
     _drop_unused_opsets(model)
-    warnings = _warnings(model)
+    model.metadata_props.update(source.metadata_props)
+    warnings = own_operators(model)
     written = write_model(model, context.workdir / "model.onnx")
     for file in optimized.files:
         file.unlink()
@@ -143,11 +144,3 @@ def _drop_unused_opsets(model: ir.Model) -> None:
     from onnx_ir.passes.common import RemoveUnusedOpsetsPass
 
     RemoveUnusedOpsetsPass()(model)
-
-
-def _warnings(model: ir.Model) -> tuple[str, ...]:
-    own = Counter(node.op_type for node in all_nodes(model) if node.domain not in STANDARD_DOMAINS)
-    if not own:
-        return ()
-    listed = ", ".join(f"{count} {name}" for name, count in own.most_common())
-    return (f"The model contains com.microsoft operators, which not every engine knows: {listed}.",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from studio.api import Artifact, Device, PassContext, PassResult, Range, Survey, write_model
@@ -55,3 +56,15 @@ def finished(space: Workspace, artifact: Artifact, context: PassContext, why_not
     written = write_model(space.model, context.workdir / "model.onnx")
     counts = {kind: sum(change.change == kind for change in changes) for kind in ("removed", "rewritten", "added")}
     return PassResult(artifact=written, changes=changes, warnings=tuple(space.warnings), notes=dict(counts))
+
+
+def own_operators(model: ir.Model) -> tuple[str, ...]:
+    """Warn of operators beyond the standard."""
+    from .names import all_nodes
+    from .values import STANDARD_DOMAINS
+
+    own = Counter(node.op_type for node in all_nodes(model) if node.domain not in STANDARD_DOMAINS)
+    if not own:
+        return ()
+    listed = ", ".join(f"{count} {name}" for name, count in own.most_common())
+    return (f"The model contains com.microsoft operators, which not every engine knows: {listed}.",)

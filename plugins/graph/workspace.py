@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Constants up to this many elements are looked at freely; larger ones only when a weight is rewritten.
 SMALL = 4096
+#: Domain of the operators that ONNX Runtime has beyond the standard.
+MICROSOFT = "com.microsoft"
 
 
 class Workspace:

@@ -52,7 +52,8 @@ class Verification(Frozen):
     first_diverging
         Name of the first node of the result whose output leaves the tolerance, where it was looked for.
     places
-        What every runtime here made of it, for results in another precision; empty for others.
+        What every runtime here made of it. Results in another precision are run in each; of others the
+        rest are only asked whether they load it, and have compared no samples.
     """
 
     exact: bool
@@ -76,4 +77,6 @@ class Verification(Frozen):
 def refusal_text(verification: Verification | None, pass_id: str, runtime: str) -> str:
     """Say, for a measurement on a runtime, that a step found its result wrong there; empty when it did not."""
     refused = verification.refused_on(runtime) if verification else ""
+    if refused.startswith("it cannot load"):
+        return f"{runtime} does not run it, as {pass_id} found: {refused}"
     return f"Wrong results on {runtime}, as {pass_id} found: {refused} Do not use it there." if refused else ""

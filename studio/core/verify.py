@@ -7,17 +7,19 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
+from studio.core.adapted import adapting
 from studio.core.artifact import Artifact
 from studio.core.batching import feeds_for, fixed_batch
 from studio.core.comparison import GARBAGE_SQNR_DB, OutputDifference
 from studio.core.dataset import Batch, Dataset
 from studio.core.device import Device
 from studio.core.errors import RuntimeLoadError, StoreError, VerificationError
+from studio.core.interface import changes_of, new_changes
 from studio.core.memory_usage import give_back
 from studio.core.modelfile import read_light_proto, write_beside
 from studio.core.modelinfo import model_inputs
@@ -25,7 +27,7 @@ from studio.core.pairing import BATCH, Pairing
 from studio.core.place import Place
 from studio.core.report import Reporter, SilentReporter
 from studio.core.runtime import LoadedModel, RunOptions
-from studio.core.verification import Verification
+from studio.core.verification import PlaceCheck, Verification
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,6 +84,9 @@ def verify(source: Artifact, result: Artifact, check: Check, *, exact: bool, eve
     RuntimeLoadError
         When no runtime loads the source, or the chosen one does not load the result.
     """
+    changes = new_changes(source, result)
+    if changes:
+        check = replace(check, places=adapting(check.places, len(changes_of(source)), changes))
     if everywhere and not exact:
         from studio.core.everywhere import verify_everywhere
 
@@ -89,7 +94,8 @@ def verify(source: Artifact, result: Artifact, check: Check, *, exact: bool, eve
     with ExitStack() as stack:
         before, after = (_lean(artifact, check, stack) for artifact in (source, result))
         place, difference, notes = _compare(before, after, check)
-        warnings = [*notes, *_elsewhere(before, after, check, place)]
+        others = _elsewhere(before, after, check, place)
+        warnings = [*notes, *(f"{other.runtime}: {other.refused}" for other in others if other.refused)]
     diverging = ""
     if difference.new_nan or difference.shape_change or (exact and not difference.within_rounding()):
         diverging = first_diverging(source, result, place, check)
@@ -110,6 +116,7 @@ def verify(source: Artifact, result: Artifact, check: Check, *, exact: bool, eve
         synthetic=check.dataset.synthetic,
         runtime=place.spec,
         warnings=tuple(warnings),
+        places=(PlaceCheck(runtime=place.spec, samples=difference.samples), *others),
     )
 
 
@@ -222,16 +229,19 @@ def batches(size: int, dataset: Dataset, check: Check) -> Iterator[Batch]:
             return
 
 
-def _elsewhere(source: Artifact, result: Artifact, check: Check, used: Place) -> Iterator[str]:
+def _elsewhere(source: Artifact, result: Artifact, check: Check, used: Place) -> tuple[PlaceCheck, ...]:
     """Ask the other runtimes whether they still load the result; what they never could is no news."""
+    found = []
     for place in check.places:
         if place.spec == used.spec:
             continue
         try:
             place.runtime.load(result, place.device, RunOptions()).close()
+            found.append(PlaceCheck(runtime=place.spec))
         except RuntimeLoadError as error:
             if _loads(source, place):
-                yield f"{place.spec} cannot load the result: {error.message}"
+                found.append(PlaceCheck(runtime=place.spec, refused=f"it cannot load the result: {error.message}"))
+    return tuple(found)
 
 
 def _loads(artifact: Artifact, place: Place) -> bool:

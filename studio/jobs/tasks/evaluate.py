@@ -6,17 +6,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from studio.core.adapted import AdaptedModel, RoundedModel
 from studio.core.dataset import Dataset
 from studio.core.errors import DataError
 from studio.core.evaluate import Candidate, evaluate
 from studio.core.frozen import Frozen
+from studio.core.interface import InterfaceChange, changes_of
 from studio.core.metric import Metric
 from studio.core.metrics import DEFAULTS, UNLABELLED, make_metric
 from studio.core.registry import Registry
 from studio.core.report import Reporter
-from studio.core.runtime import RunOptions
+from studio.core.runtime import LoadedModel, RunOptions
 from studio.jobs.tasks.subject import Subject
-from studio.jobs.tasks.surroundings import data_for, find_place
+from studio.jobs.tasks.surroundings import data_for, find_place, original_data
 from studio.locations import load_registry
 
 
@@ -36,17 +38,36 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     registry = load_registry()
     for text in wanted.metrics:
         make_metric(text, registry.get_metric)  # a typo is said before any data is read
-    dataset = data_for(registry, wanted.models[0].artifact, wanted.data, seed=wanted.seed)
+    changes = [changes_of(subject.artifact) for subject in wanted.models]
+    alike = all(one == changes[0] for one in changes)
+    dataset = (data_for if alike else original_data)(registry, wanted.models[0].artifact, wanted.data, seed=wanted.seed)
+    most: tuple[InterfaceChange, ...] = () if alike else max(changes, key=len)
     metrics = _metrics(registry, wanted, dataset)
     with ExitStack() as stack:
-        candidates = [_candidate(registry, subject, stack) for subject in wanted.models]
+        candidates = [
+            _candidate(registry, subject, stack, () if alike else own, most if dataset.synthetic else ())
+            for subject, own in zip(wanted.models, changes, strict=True)
+        ]
         found = evaluate(candidates, dataset, metrics, reporter, batch=wanted.batch)
     return {"evaluations": [item.model_dump(mode="json") for item in found]}
 
 
-def _candidate(registry: Registry, subject: Subject, stack: ExitStack) -> Candidate:
+def _candidate(
+    registry: Registry,
+    subject: Subject,
+    stack: ExitStack,
+    own: tuple[InterfaceChange, ...],
+    others: tuple[InterfaceChange, ...],
+) -> Candidate:
+    """Load a model so that it takes the data: what steps changed of its inputs is converted.
+
+    Generated data is rounded for all models to what the changed ones take, such as whole pixels; real data is
+    not, so that the rounding counts.
+    """
     place = find_place(registry, subject.device.spec)
-    model = stack.enter_context(place.runtime.load(subject.artifact, place.device, RunOptions()))
+    model: LoadedModel = stack.enter_context(place.runtime.load(subject.artifact, place.device, RunOptions()))
+    model = AdaptedModel(model, own) if own else model
+    model = RoundedModel(model, others) if others else model
     return Candidate(model, subject.artifact.sha256, subject.name, place.spec)
 
 

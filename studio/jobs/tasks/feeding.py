@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from studio.core.artifact import Artifact
 from studio.core.batching import feeds_for, fixed_batch
-from studio.core.datasets import open_dataset
 from studio.core.errors import DataError
 from studio.core.modelfile import read_light_proto
 from studio.core.modelinfo import model_inputs
 from studio.core.registry import Registry
-from studio.jobs.tasks.surroundings import generate
+from studio.jobs.tasks.surroundings import generate, open_data
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +48,7 @@ def feed(
     if data is None:
         dataset = generate(artifact, fixed or batch, seed, dims)
     else:
-        dataset = open_dataset(data, inputs, registry.readers())
+        dataset = open_data(registry, artifact, data)
         if not fixed and dataset.samples < batch:
             raise DataError(
                 f"{dataset.name} holds {dataset.samples} samples, fewer than the batch of {batch}.",

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from studio.core.adapted import AdaptedDataset
 from studio.core.artifact import Artifact
 from studio.core.dataset import Dataset
 from studio.core.datasets import open_dataset
 from studio.core.device import find_device
-from studio.core.errors import PluginError
+from studio.core.errors import DataError, PluginError
 from studio.core.idbounds import id_bounds
+from studio.core.interface import before_changes, read_changes
 from studio.core.modelfile import read_light_proto, read_model
 from studio.core.modelinfo import model_inputs
 from studio.core.place import Place
@@ -49,7 +51,53 @@ def data_for(registry: Registry, artifact: Artifact, path: Path | None, *, seed:
     """Open the user's data for a model, or generate synthetic data when there is none."""
     if path is None:
         return generate(artifact, SYNTHETIC_SAMPLES, seed)
-    return open_dataset(path, model_inputs(read_light_proto(artifact.path)), registry.readers())
+    return open_data(registry, artifact, path)
+
+
+def open_data(registry: Registry, artifact: Artifact, path: Path) -> Dataset:
+    """Open the user's data for a model.
+
+    Data of a model whose interface steps have changed may be prepared for its original inputs, and is then
+    converted, or for those that it has now. Numbers alone do not tell: they are taken for the original's,
+    but for whole numbers where the model takes these now.
+
+    Raises
+    ------
+    DataError
+        When it fits neither.
+    """
+    proto = read_light_proto(artifact.path)
+    inputs, changes = model_inputs(proto), read_changes(proto)
+    if not any(change.kind == "input" for change in changes):
+        return open_dataset(path, inputs, registry.readers())
+    whole = any(change.after.dtype != change.before.dtype for change in changes if change.kind == "input")
+    if whole:
+        try:
+            return open_dataset(path, inputs, registry.readers())
+        except DataError:
+            return AdaptedDataset(original_data(registry, artifact, path), changes)
+    try:
+        return AdaptedDataset(original_data(registry, artifact, path), changes)
+    except DataError as error:
+        try:
+            return open_dataset(path, inputs, registry.readers())
+        except DataError:
+            raise error from None
+
+
+def original_data(registry: Registry, artifact: Artifact, path: Path | None, *, seed: int = 0) -> Dataset:
+    """Open or generate data for the inputs that a model had before steps changed them.
+
+    Raises
+    ------
+    DataError
+        When it does not fit.
+    """
+    proto = read_light_proto(artifact.path)
+    inputs = before_changes(model_inputs(proto), read_changes(proto), "input")
+    if path is None:
+        return synthetic_dataset(inputs, SYNTHETIC_SAMPLES, seed, bounds=id_bounds(read_model(artifact)))
+    return open_dataset(path, inputs, registry.readers())
 
 
 def generate(artifact: Artifact, samples: int, seed: int, sizes: Mapping[str, int] | None = None) -> Dataset:
