@@ -52,7 +52,7 @@ class Pair:
     bound: float = float("inf")
 
 
-def find_pairs(model: ir.Model, selection: Selection) -> list[Pair]:
+def find_pairs(selection: Selection) -> list[Pair]:
     """List the pairs of selected Conv that nothing else reads in between, in the graph's order."""
     pairs = []
     for node in selection.nodes:
@@ -91,7 +91,7 @@ def _reads_channels(node: ir.Node, channels: int, selection: Selection) -> bool:
     if node not in selection.nodes or tensor is None:
         return False
     groups, shape = integer(node, "group", 1), tensor.numpy().shape
-    return groups == 1 and shape[1] == channels or (groups == channels == shape[0] and shape[1] == 1)
+    return (groups == 1 and shape[1] == channels) or (groups == channels == shape[0] and shape[1] == 1)
 
 
 def _bias_is_ours(node: ir.Node) -> bool:

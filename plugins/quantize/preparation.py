@@ -60,7 +60,7 @@ def prepare(
         For working files.
     """
     done = Prepared()
-    pairs = find_pairs(model, selection) if wishes.equalize else []
+    pairs = find_pairs(selection) if wishes.equalize else []
     groups = candidates(model, selection) if wishes.smooth != "off" else {}
     if not pairs and not groups:
         return done

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Method = Literal["minmax", "percentile", "entropy", "mse"]
 BINS = 2048
+#: values that one array adds to a histogram at most
+MOST_VALUES = 1 << 18
 #: the entropy method clips at most this per cent of the values: its divergence misjudges values that pile up
 #: at few places, such as the background of an image, and would clip what the picture shows
 MOST_CLIPPED = 0.1
@@ -68,6 +70,8 @@ class Histogram:
         low, high = self.extremes.range
         if not values.size or high <= low:
             return
+        if values.size > MOST_VALUES:  # evenly drawn; the extremes have seen all
+            values = values.reshape(-1)[:: -(-values.size // MOST_VALUES) | 1]
         if self.method == "entropy":
             values, low, high = np.abs(values), 0.0, max(abs(low), abs(high))
         self.counts += np.histogram(values, BINS, range=(low, high))[0]
