@@ -73,7 +73,7 @@ def convert(model: ir.Model, selection: Selection, form: Form, *, imitate: bool 
         if form == "weights" or imitate:
             _store(editor, node, round_input=form == "compute")
         else:
-            _compute(editor, model, node)
+            _compute(editor, node)
     return dict(editor.added)
 
 
@@ -93,7 +93,7 @@ def _store(editor: Editor, node: ir.Node, *, round_input: bool) -> None:
         node.replace_input_with(0, back)
 
 
-def _compute(editor: Editor, model: ir.Model, node: ir.Node) -> None:
+def _compute(editor: Editor, node: ir.Node) -> None:
     import onnx_ir as ir
 
     brain = {"to": int(ir.DataType.BFLOAT16)}
@@ -107,10 +107,10 @@ def _compute(editor: Editor, model: ir.Model, node: ir.Node) -> None:
             given = editor.before(node, "Cast", [value], ir.DataType.BFLOAT16, brain)
             given.shape = value.shape
             node.replace_input_with(index, given)
-    _widen_output(editor, model.graph, node)
+    _widen_output(editor, node)
 
 
-def _widen_output(editor: Editor, graph: ir.Graph, node: ir.Node) -> None:
+def _widen_output(editor: Editor, node: ir.Node) -> None:
     """Cast what a layer gives to float32; the cast takes over the tensor's name."""
     import onnx_ir as ir
 

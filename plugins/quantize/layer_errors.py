@@ -144,11 +144,11 @@ def measure_layers(
     int_run = Stages(path, [layer.result for layer in layers], batches)
     changed: dict[str, onnx.TensorProto] = {}
     for number, layer in enumerate(layers):
-        reporter.progress(number, len(layers), "comparing layers")
         reporter.check()
         exact, given = float_run.run(), int_run.run(changed)
         changed = {}
         found.sqnr[layer.name] = _sqnr(exact, given)
+        reporter.progress(number + 1, len(layers), "comparing layers")
         correctable = correct and layer.operator in CORRECTED
         shift = _shift(exact, given, _AXES[layer.operator]) if correctable else None
         tensor = biases.add(layer, shift) if shift is not None else None

@@ -11,12 +11,16 @@ from studio.api import BurnishError, Cancelled, Dataset, PassContext
 
 from .calibration import Calibrator, Plan, Ranges
 from .layer_errors import LayerErrors, measure_layers, sample_limit
+from .part import Part
 from .qdq import Target, Types, insert_qdq, observed_tensors, targets, without_unusable
 from .selection import Selection
 from .stages import few_batches
 
 if TYPE_CHECKING:
     import onnx
+
+#: share of the time that calibration takes; the comparison of layers takes the rest
+CALIBRATION = 0.8
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def calibrated(prepared: Path, chosen: Chosen, data: Dataset, context: PassConte
     DataError
         When the calibration data is empty, not finite or does not fit.
     """
-    calibrator = Calibrator(prepared, chosen.observed, data, context.reporter)
+    calibrator = Calibrator(prepared, chosen.observed, data, Part(context.reporter, 0.0, CALIBRATION))
     ranges = calibrator.run(request.plan, context.memo)
     kept = without_unusable(chosen.targets, ranges)
     context.reporter.check()
@@ -67,9 +71,10 @@ def calibrated(prepared: Path, chosen: Chosen, data: Dataset, context: PassConte
     names = tuple(target.name for target in kept)
     limit = min(sample_limit(calibrator.sample_bytes()), request.plan.samples)
     batches = few_batches(calibrator.feeds(limit), limit)
+    reporter = Part(context.reporter, CALIBRATION, 1.0)
     try:
         errors = measure_layers(
-            prepared, proto, prepared.parent, names, batches, context.reporter, correct=request.correct_bias
+            prepared, proto, prepared.parent, names, batches, reporter, correct=request.correct_bias
         )
     except (BurnishError, Cancelled):
         raise
