@@ -31,6 +31,7 @@ from studio.core.interface import METADATA, InterfaceChange, changes_text, parse
 from studio.core.intervals import fraction_estimate, mean_estimate
 from studio.core.linear import Linear, Window, padding
 from studio.core.measurement import Measurement, Memory
+from studio.core.memo import Memo
 from studio.core.memoryplan import MemoryPlan, PlannedTensor, plan_memory, plan_order
 from studio.core.metric import Estimate, Metric
 from studio.core.modelfile import read_model, read_proto, write_model, write_proto
@@ -94,6 +95,7 @@ __all__ = [
     "Linear",
     "LoadedModel",
     "Measurement",
+    "Memo",
     "Memory",
     "MemoryPlan",
     "Metric",

@@ -162,6 +162,7 @@ class Workbench:
                 calibration=data.calibration,
                 evaluation=data.evaluation,
                 seed=data.seed,
+                memo=self.cache.memo.folder,
             )
             label = f"{step.pass_id} on {artifact.path.name}"
             record = StepRecord.model_validate(

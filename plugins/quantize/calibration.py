@@ -1,4 +1,4 @@
-"""Run a model over calibration data and find the range of each activation, in bounded memory.
+"""Run a model over calibration data and find the range of each activation, in bounded memory, resumably.
 
 ONNX Runtime's own calibrators keep every activation of every sample. Here a batch is run, its
 activations update running statistics, and are dropped: first smallest and largest values, then, for
@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studio.api import DataError, Dataset, PassError, Reporter
+from studio.api import Cancelled, DataError, Dataset, Memo, PassError, Reporter
 
 from .finish import first_line, open_session
+from .progress import Keeper, Position
 from .statistics import Extremes, Histogram, Method
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Plan:
     method: Method
     percentile: float
     samples: int
+    levels: int = 256
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,19 @@ class _DoesNotRunError(DataError):
     """The model refuses the data, or so many samples at once."""
 
 
+@dataclass(frozen=True)
+class _State:
+    """A calibration under way."""
+
+    keeper: Keeper
+    at: Position
+    extremes: Mapping[str, Extremes]
+    histograms: Mapping[str, Histogram]
+
+    def save(self, *, now: bool = False) -> None:
+        self.keeper.save(self.at, self.extremes, self.histograms, now=now)
+
+
 class Calibrator:
     """Calibrates one prepared model.
 
@@ -68,9 +83,13 @@ class Calibrator:
         What to run.
     reporter
         Told of the progress; asked after every batch whether to stop.
+    most
+        Most samples of one inference.
     """
 
-    def __init__(self, path: Path, tensors: Sequence[str], dataset: Dataset, reporter: Reporter) -> None:
+    def __init__(
+        self, path: Path, tensors: Sequence[str], dataset: Dataset, reporter: Reporter, most: int = MAX_BATCH
+    ) -> None:
         import onnx
 
         self._path = path
@@ -79,10 +98,18 @@ class Calibrator:
         self._reporter = reporter
         self._inputs = {value.name: value for value in self._model.graph.input}
         self._sizes = _sample_bytes(self._model.graph, tensors)
-        self._batch = self._batch_size()
+        self._batch = self._batch_size(most)
 
-    def run(self, plan: Plan) -> Ranges:
+    def run(self, plan: Plan, memo: Memo | None = None) -> Ranges:
         """Find the ranges; one sample at a time when the model refuses several.
+
+        Parameters
+        ----------
+        plan
+            How to calibrate.
+        memo
+            Keeps the statistics, so that an interrupted calibration goes on from there, and a finished one
+            need not be repeated for the same model and data.
 
         Raises
         ------
@@ -91,51 +118,116 @@ class Calibrator:
         Cancelled
             When the caller asked for it to stop.
         """
+        keeper = Keeper(memo, self._key(plan) if memo is not None else "")
         try:
-            return self._run(plan)
+            return self._run(plan, keeper)
         except _DoesNotRunError:
             if self._batch == 1:
                 raise
             self._batch = 1
-            return self._run(plan)
+            return self._run(plan, keeper)
 
-    def _run(self, plan: Plan) -> Ranges:
-        extremes = {name: Extremes() for name in self._sizes}
-        passes = 1 if plan.method == "minmax" else 2
-        seen = self._observe(plan, 0, passes, lambda name, array: extremes[name].update(array))
-        if not seen:
-            raise DataError("The calibration data has no samples.", "Give data with at least a few dozen samples.")
-        usable = {name: item for name, item in extremes.items() if item.finite}
-        unusable = tuple(name for name, item in extremes.items() if not item.finite)
-        if plan.method == "minmax":
-            return Ranges({name: item.range for name, item in usable.items()}, unusable, seen)
-        histograms = {name: Histogram(plan.method, item) for name, item in usable.items()}
-        self._sizes = {name: size for name, size in self._sizes.items() if name in usable}
-        self._observe(plan, 1, passes, lambda name, array: histograms[name].update(array))
-        return Ranges({name: item.range(plan.percentile) for name, item in histograms.items()}, unusable, seen)
+    def watch(self, limit: int, update: Update) -> int:
+        """Give every tensor of each inference to `update`, in groups that fit the budget; gives the number of samples.
 
-    def _observe(self, plan: Plan, which: int, passes: int, update: Update) -> int:
-        """Run all data once for each group of tensors; give the number of samples."""
-        groups = self._groups()
-        total = min(plan.samples, self._dataset.samples)
+        Raises
+        ------
+        DataError
+            As for `run`.
+        """
+        try:
+            return self._watch(limit, update)
+        except _DoesNotRunError:
+            if self._batch == 1:
+                raise
+            self._batch = 1
+            return self._watch(limit, update)
+
+    def _watch(self, limit: int, update: Update) -> int:
         done = 0
-        for index, group in enumerate(groups):
-            session = self._session(group)
-            done = 0
-            for samples, arrays in self._activations(session, group, plan.samples):
+        for group in self._groups():
+            session, done = self._session(group), 0
+            for samples, arrays in self._activations(session, group, limit):
                 for name, array in arrays:
                     update(name, array)
                 done += samples
-                steps = passes * len(groups)
-                self._reporter.progress((which * len(groups) + index) * total + done, steps * total, "calibrating")
                 self._reporter.check()
         return done
 
+    def feeds(self, limit: int) -> Iterator[dict[str, NDArray[Any]]]:
+        """Give the data as the model takes it, an inference at a time."""
+        for batch in self._dataset.batches(min(self._batch, limit), limit):
+            yield self._feeds(batch.feeds)
+
+    def sample_bytes(self) -> dict[str, int]:
+        """Give the estimated bytes of each tensor for one sample."""
+        return dict(self._sizes)
+
+    def _key(self, plan: Plan) -> str:
+        """Name the statistics by all that they depend on."""
+        files = [self._path, *(self._path.with_name(name) for name in sorted(_data_files(self._model)))]
+        return Memo.key(
+            "quantize.ranges.1",
+            [_file_digest(path) for path in files],
+            self._dataset.digest(),
+            list(self._sizes),
+            plan.method if plan.method in ("minmax", "entropy") else "histogram",
+            min(plan.samples, self._dataset.samples),
+        )
+
+    def _run(self, plan: Plan, keeper: Keeper) -> Ranges:
+        names = list(self._sizes)
+        extremes = {name: Extremes() for name in names}
+        passes = 1 if plan.method == "minmax" else 2
+        histograms = {name: Histogram(plan.method, item, plan.levels) for name, item in extremes.items()}
+        at = keeper.load(names, extremes, histograms if passes == 2 else {}) or Position(self._batch)
+        self._batch = at.batch
+        state = _State(keeper, at, extremes, histograms if passes == 2 else {})
+        seen = self._observe(plan, state, 0, passes, lambda name, array: extremes[name].update(array))
+        if not seen:
+            raise DataError("The calibration data has no samples.", "Give data with at least a few dozen samples.")
+        unusable = tuple(name for name, item in extremes.items() if not item.finite)
+        if passes == 1:
+            values = {name: item.range for name, item in extremes.items() if item.finite}
+            return Ranges(values, unusable, seen)
+        self._sizes = {name: size for name, size in self._sizes.items() if extremes[name].finite}
+        self._observe(plan, state, 1, passes, lambda name, array: histograms[name].update(array))
+        return Ranges({name: histograms[name].range(plan.percentile) for name in self._sizes}, unusable, seen)
+
+    def _observe(self, plan: Plan, state: _State, which: int, passes: int, update: Update) -> int:
+        """Run all data once for each group of tensors, from where it stood; give the number of samples."""
+        total, at = min(plan.samples, self._dataset.samples), state.at
+        if at.phase > which:
+            return total
+        groups = self._groups()
+        steps = passes * len(groups)
+        try:
+            while at.group < len(groups):
+                group = groups[at.group]
+                for samples, arrays in self._activations(self._session(group), group, plan.samples, at.samples):
+                    for name, array in arrays:
+                        update(name, array)
+                    at.samples += samples
+                    done = (which * len(groups) + at.group) * total + at.samples
+                    self._reporter.progress(done, steps * total, "calibrating")
+                    state.save()
+                    self._reporter.check()
+                seen, at.samples, at.group = at.samples, 0, at.group + 1
+        except Cancelled:
+            state.save(now=True)
+            raise
+        at.group, at.phase = 0, which + 1
+        if seen:
+            state.save(now=at.phase == passes)
+        return seen
+
     def _activations(
-        self, session: Any, group: Sequence[str], limit: int
+        self, session: Any, group: Sequence[str], limit: int, skip: int = 0
     ) -> Iterator[tuple[int, list[tuple[str, NDArray[Any]]]]]:
         fetched = [name for name in group if name not in self._inputs]
         for batch in self._dataset.batches(self._batch, limit):
+            if batch.first < skip:
+                continue
             feeds = self._feeds(batch.feeds)
             arrays = [(name, feeds[name]) for name in group if name in self._inputs]
             try:
@@ -170,10 +262,10 @@ class Calibrator:
             feeds[name] = np.ascontiguousarray(array)
         return feeds
 
-    def _batch_size(self) -> int:
+    def _batch_size(self, most: int) -> int:
         """Choose as many samples at once as the model takes and the budget holds."""
         fixed = next((dims[0] for dims in map(_fixed, self._inputs.values()) if dims and dims[0]), 0)
-        return fixed or max(1, min(MAX_BATCH, BUDGET // max(1, sum(self._sizes.values()))))
+        return fixed or max(1, min(most, BUDGET // max(1, sum(self._sizes.values()))))
 
     def _groups(self) -> list[list[str]]:
         """Split the tensors so that each group's activations of one batch fit the budget."""
@@ -210,6 +302,18 @@ class Calibrator:
                 f"ONNX Runtime cannot run the model to calibrate it: {first_line(error)}.",
                 "Static quantization needs a model that ONNX Runtime runs on the CPU.",
             ) from error
+
+
+def _data_files(model: onnx.ModelProto) -> set[str]:
+    """Name the files beside the model that hold its weights."""
+    return {entry.value for item in model.graph.initializer for entry in item.external_data if entry.key == "location"}
+
+
+def _file_digest(path: Path) -> str:
+    import hashlib
+
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fixed(value: onnx.ValueInfoProto) -> tuple[int, ...]:

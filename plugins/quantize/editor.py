@@ -46,6 +46,22 @@ class Editor:
         self._graph.insert_before(owner, node)
         return node.outputs[0]
 
+    def after(self, owner: ir.Node, operator: str, dtype: ir.DataType, attributes: dict[str, Any]) -> ir.Value:
+        """Insert a node behind another one's output, for all that reads it, under that output's name."""
+        import onnx_ir as ir
+
+        old = owner.outputs[0]
+        label = old.name
+        node = self._node(owner, operator, [old], dtype, attributes, "", label=operator.lower())
+        made = node.outputs[0]
+        old.replace_all_uses_with(made, replace_graph_outputs=True)
+        node.replace_input_with(0, old)
+        self._graph.insert_after(owner, node)
+        old.name, made.name = f"{made.name}", label
+        if made.is_graph_output():
+            made.type = ir.TensorType(dtype)
+        return made
+
     def instead(
         self,
         old: ir.Node,

@@ -16,6 +16,7 @@ Switch = Literal["auto", "on", "off"]
 #: instruction sets whose 8-bit multiply-add (vpmaddubsw) saturates at 16 bits
 _SATURATING = frozenset({"AVX512", "AVX2", "AVX", "SSE4.2"})
 _UNSURE = "{}: no 8-bit dot product (VNNI, AMX); it gains or loses by the shapes and the engine: measure it"
+_BRAIN_ARITHMETIC = frozenset({"AVX512-BF16", "AMX-BF16", "BF16"})
 _HALF_ARITHMETIC = frozenset({"AVX512-FP16", "FP16", "AMX-FP16"})
 
 
@@ -69,6 +70,18 @@ def half_speed(device: Device) -> Range:
     if _HALF_ARITHMETIC & set(device.instruction_sets):
         return Range(low=1.0, high=1.9, reason=f"{name} has FP16 arithmetic")
     return Range(low=0.8, high=1.05, reason=f"{name} has no FP16 arithmetic: the engine converts to FP32 and back")
+
+
+def brain_speed(device: Device, *, compute: bool) -> Range:
+    """Expect of bfloat16."""
+    name = _name(device)
+    if device.kind != "cpu" and "BF16" in device.precisions:
+        return Range(low=1.0, high=2.0, reason=f"{device.kind.upper()} with BF16 arithmetic")
+    if _BRAIN_ARITHMETIC & set(device.instruction_sets):
+        return Range(low=1.0, high=2.5, reason=f"{name} has BF16 arithmetic; engines use it for MatMul and Conv")
+    if compute:
+        return Range(low=0.7, high=1.05, reason=f"{name} has no BF16 arithmetic: the engine converts to FP32 and back")
+    return Range(low=0.9, high=1.05, reason=f"{name} has no BF16 arithmetic: weights become FP32 on loading")
 
 
 def _name(device: Device) -> str:

@@ -8,6 +8,7 @@ from studio.api import (
     Artifact,
     Device,
     Family,
+    Need,
     Params,
     Pass,
     PassContext,
@@ -23,6 +24,7 @@ from .finish import list_changes, unchanged, write_checked
 from .graph import count_operators, is_float, node_names, operators_by_name, quantized_already
 from .half import KEPT, convert, float_weights, losses, overflows, refuse_control_flow
 from .initializers import lift_constants
+from .overflow import find_overflow
 from .prepare import open_named, save_prepared
 from .quiet import scratch_folder
 from .refusal import refusal
@@ -36,6 +38,14 @@ class Float16Params(Params):
     """Parameters of `Float16`."""
 
     keep_io_types: bool = param(True, "Inputs and outputs stay float32, so that callers need not change.")
+    samples: int = param(
+        32,
+        "Samples of calibration data to look for values that FP16 cannot hold; the operators that take or give "
+        "them stay float32. 0 looks at weights only.",
+        unit="samples",
+        ge=0,
+        le=100_000,
+    )
     block: tuple[str, ...] = param(
         (), "Further operators to leave in float32, such as LayerNormalization or Softmax.", advanced=True
     )
@@ -47,6 +57,7 @@ class Float16(Pass):
     id: ClassVar[str] = "quantize.float16"
     title: ClassVar[str] = "Half precision (FP16)"
     family: ClassVar[Family] = "precision"
+    version: ClassVar[int] = 2
     changes_interface: ClassVar[bool] = True
     summary: ClassVar[str] = "Store weights and compute in 16-bit floating point: half the size, little error."
     Params: ClassVar[type[Params]] = Float16Params
@@ -80,10 +91,14 @@ class Float16(Pass):
             return unchanged(artifact, why_not)
         refuse_control_flow(model, KEPT | set(params.block), nodes)
         before = operators_by_name(model.graph)
+        overflow = find_overflow(model, nodes, context, params.samples)
+        nodes = {node: name for node, name in nodes.items() if name not in overflow.nodes}
+        if not nodes:
+            return unchanged(artifact, f"{overflow.warnings[0].rstrip('.')}")
         lift_constants(model.graph)
         chosen = set(nodes.values())
         left = [name for name in before if name not in chosen]
-        warnings = (*losses(float_weights(model, nodes)), *_advice(model, params, context.device))
+        warnings = (*overflow.warnings, *losses(float_weights(model, nodes)), *_advice(model, params, context.device))
         with scratch_folder(context.workdir) as scratch:
             typed = model.meta["typed"]
             prepared = save_prepared(model, scratch, 0)
@@ -102,7 +117,12 @@ class Float16(Pass):
                 change.model_copy(update={"change": retyped.get(change.change, change.change)}) for change in changes
             ),
             warnings=warnings,
+            notes={"kept_for_overflow": len(overflow.nodes)},
         )
+
+    def needs_for(self, params: Float16Params) -> frozenset[Need]:
+        """Say that it looks at data, unless told not to."""
+        return frozenset({Need.CALIBRATION}) if params.samples else frozenset()
 
     def refuses(self, earlier: tuple[Step, ...]) -> str:
         """Say why it may not follow these steps."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .calibration import Ranges
 from .graph import subgraph_candidates
-from .selection import Selection
+from .selection import Selection, embeds_patches
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -26,11 +26,10 @@ def static_advice(
     loose = sum(1 for node in model.graph if _loose_batch_norm(node, selection))
     if loose:
         notes.append(f"{loose} BatchNormalization follow a quantized operator: fold them first, it saves accuracy.")
-    kinds = {node.op_type for node in selection.nodes}
-    if "Conv" in kinds and any(_is_attention(node) for node in model.graph):
+    if any(embeds_patches(node) for node in selection.nodes):
         notes.append(
-            "OpenVINO has given wrong results for quantized Conv in vision transformers with a dynamic batch: "
-            "compare its accuracy, or quantize Gemm and MatMul only."
+            "OpenVINO has given wrong results for a quantized patch embedding of a vision transformer with a dynamic "
+            "batch: compare its accuracy, or leave that Conv in float."
         )
     if activation_type == "uint16":
         notes.append("With 16-bit activations engines compute in float: expect no gain in time.")
@@ -98,10 +97,6 @@ def skipped_note(skipped: dict[str, str], limit: int = 3) -> tuple[str, ...]:
 
 def _some(names: list[str], limit: int) -> str:
     return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
-
-
-def _is_attention(node: ir.Node) -> bool:
-    return node.op_type == "Softmax" and any(user.op_type == "MatMul" for user, _ in node.outputs[0].uses())
 
 
 def _loose_batch_norm(node: ir.Node, selection: Selection) -> bool:

@@ -11,12 +11,17 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 #: the least IR version of an opset's types
-_IR_VERSIONS = {13: 7, 21: 10}
+_IR_VERSIONS = {13: 7, 21: 10, 22: 10}
 #: tensors below this many bytes are converted with the graph
 _SMALL = 4096
 
 
-def raise_opset(model: ir.Model, opset: int, folder: Path) -> tuple[ir.Model, tuple[str, ...]]:
+def raise_opset(
+    model: ir.Model,
+    opset: int,
+    folder: Path,
+    other: str = "Choose the form nbits, which needs no later opset",
+) -> tuple[ir.Model, tuple[str, ...]]:
     """Give a model of at least an opset, types inferred, and a warning when it was raised.
 
     Its weights go to a file in `folder` and are mapped from there, where it had to be raised.
@@ -45,6 +50,6 @@ def raise_opset(model: ir.Model, opset: int, folder: Path) -> tuple[ir.Model, tu
         first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise PassError(
             f"The model is opset {current} and cannot be converted to opset {opset}, which this form needs: {first}.",
-            f"Choose the form nbits, which needs no later opset, or export the model again with opset {opset}.",
+            f"{other}, or export the model again with opset {opset}.",
         ) from error
     return raised, (f"The opset is raised from {current} to {opset}.",)

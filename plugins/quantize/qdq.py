@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,14 +30,15 @@ class Types:
     seven_bits: bool
     symmetric_weights: bool
     symmetric_activations: bool
+    float_outputs: tuple[str, ...] = ()
 
 
-def observed_tensors(selection: Selection) -> list[str]:
-    """List the tensors whose ranges are needed, in the graph's order."""
+def observed_tensors(selection: Selection, float_outputs: Collection[str] = ()) -> list[str]:
+    """List the tensors whose ranges are needed, in the graph's order; not what some operators give in float."""
     found = {
         str(value.name): None
         for node in selection.nodes
-        for value in (*node.inputs, *node.outputs)
+        for value in (*node.inputs, *(() if node.op_type in float_outputs else node.outputs))
         if value is not None and is_float(value) and constant(value) is None
     }
     return list(found)
@@ -115,7 +117,11 @@ def insert_qdq(prepared: Path, chosen: tuple[Target, ...], ranges: Ranges, types
             [target.name for target in chosen],
             [],
             sorted({target.operator for target in chosen}),
-            {"ActivationSymmetric": types.symmetric_activations, "WeightSymmetric": types.symmetric_weights},
+            {
+                "ActivationSymmetric": types.symmetric_activations,
+                "WeightSymmetric": types.symmetric_weights,
+                "OpTypesToExcludeOutputQuantization": list(types.float_outputs),
+            },
         )
         quantizer.quantize_model()
     return finished(quantizer.model.model)

@@ -13,15 +13,15 @@ def refusal(earlier: tuple[Step, ...], *, half: bool = False) -> str:
     earlier
         The steps before; those switched off do not count.
     half
-        Whether the quantization asked about is float16.
+        Whether the quantization asked about is float16 or bfloat16.
     """
     before = next((step.pass_id for step in earlier if step.enabled and step.pass_id.startswith("quantize.")), "")
     if not before:
         return ""
-    if before == "quantize.float16":
+    if before in ("quantize.float16", "quantize.bfloat16"):
         if half:
-            return "The model is float16 already: quantize.float16 came before."
-        return "quantize.float16 came before, and INT8 needs the float32 weights: remove one of the two."
+            return f"The model is in 16 bits already: {before} came before."
+        return f"{before} came before, and INT8 needs the float32 weights: remove one of the two."
     if half:
-        return f"{before} came before, and float16 cannot convert quantized operators: remove one of the two."
+        return f"{before} came before, and 16 bits cannot convert quantized operators: remove one of the two."
     return f"The model is quantized already: {before} came before; remove one of the two."

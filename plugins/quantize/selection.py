@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -110,15 +110,20 @@ class StaticRule:
     quantized when their input already is.
     """
 
-    def __init__(self, *, activation_matmul: bool) -> None:
+    def __init__(
+        self, *, activation_matmul: bool, float_outputs: Collection[str] = (), patch_embedding: bool = True
+    ) -> None:
         self._activation_matmul = activation_matmul
+        self._float_outputs = frozenset(float_outputs)
+        self._patch_embedding = patch_embedding
         self._quantized: set[ir.Value] = set()
 
     def __call__(self, node: ir.Node) -> str | None:
         """Give the reason; empty when the node can be quantized, None when it is not worth a word."""
         reason = self._judge(node)
         if reason == "":
-            values = (*node.inputs[:1], *node.outputs) if node.op_type in MOVERS else (*node.inputs, *node.outputs)
+            made = () if node.op_type in self._float_outputs else node.outputs
+            values = (*(node.inputs[:1] if node.op_type in MOVERS else node.inputs), *made)
             self._quantized.update(value for value in values if value is not None and constant(value) is None)
         return reason
 
@@ -136,6 +141,8 @@ class StaticRule:
             return self._matmul(node)
         if float_constant(node.inputs[1]) is None:
             return "its weights are not a float32 constant"
+        if not self._patch_embedding and embeds_patches(node):
+            return "it cuts a picture into patches, which OpenVINO computes wrongly in 8 bits with a dynamic batch"
         return self._bias(node)
 
     def _matmul(self, node: ir.Node) -> str:
@@ -168,6 +175,24 @@ def output_channels(node: ir.Node) -> int:
     if node.op_type == "ConvTranspose":
         return shape[1] * integer(node, "group", 1)
     return shape[0] if integer(node, "transB", 0) else shape[1]
+
+
+def embeds_patches(node: ir.Node) -> bool:
+    """Say whether a Conv cuts the model's picture into patches that do not overlap, for a transformer."""
+    given, graph = node.inputs[0], node.graph
+    if node.op_type != "Conv" or given is None or not given.is_graph_input() or graph is None:
+        return False
+    kernel, strides = (node.attributes.get(name) for name in ("kernel_shape", "strides"))
+    if kernel is None or strides is None or tuple(kernel.as_ints()) != tuple(strides.as_ints()):
+        return False
+    return max(strides.as_ints()) > 1 and any(has_attention(other) for other in graph)
+
+
+def has_attention(node: ir.Node) -> bool:
+    """Say whether a node is the Softmax of an attention, or an attention in one."""
+    if node.op_type in ("Attention", "MultiHeadAttention", "GroupQueryAttention"):
+        return True
+    return node.op_type == "Softmax" and any(user.op_type == "MatMul" for user, _ in node.outputs[0].uses())
 
 
 def passes_zero(node: ir.Node) -> bool:

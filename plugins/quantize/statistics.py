@@ -6,13 +6,15 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from .thresholds import entropy_threshold, percentile_range
+from .thresholds import entropy_threshold, mse_range, percentile_range
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Method = Literal["minmax", "percentile", "entropy"]
+Method = Literal["minmax", "percentile", "entropy", "mse"]
 BINS = 2048
+#: values that one array adds to a histogram at most
+MOST_VALUES = 1 << 18
 #: the entropy method clips at most this per cent of the values: its divergence misjudges values that pile up
 #: at few places, such as the background of an image, and would clip what the picture shows
 MOST_CLIPPED = 0.1
@@ -46,10 +48,14 @@ class Extremes:
 
 @dataclass
 class Histogram:
-    """Counts of a tensor's values in `BINS` equal bins; of absolute values for the entropy method."""
+    """Counts of a tensor's values in `BINS` equal bins; of absolute values for the entropy method.
+
+    `levels` is how many the quantized range will have.
+    """
 
     method: Method
     extremes: Extremes
+    levels: int = 256
     counts: Any = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,6 +70,8 @@ class Histogram:
         low, high = self.extremes.range
         if not values.size or high <= low:
             return
+        if values.size > MOST_VALUES:  # evenly drawn; the extremes have seen all
+            values = values.reshape(-1)[:: -(-values.size // MOST_VALUES) | 1]
         if self.method == "entropy":
             values, low, high = np.abs(values), 0.0, max(abs(low), abs(high))
         self.counts += np.histogram(values, BINS, range=(low, high))[0]
@@ -75,6 +83,8 @@ class Histogram:
             return low, high
         if self.method == "percentile":
             return percentile_range(self.counts, low, high, percentile)
+        if self.method == "mse":
+            return mse_range(self.counts, low, high, self.levels)
         one_sided = low >= 0 or high <= 0
         largest = max(abs(low), abs(high))
         kept = percentile_range(self.counts, 0.0, largest, 100.0 - 2 * MOST_CLIPPED)[1]

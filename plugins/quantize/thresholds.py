@@ -1,7 +1,8 @@
 """Clipping thresholds from histograms of activations.
 
 Sources: S. Migacz, "8-bit Inference with TensorRT", GTC 2017 (entropy); H. Wu et al., "Integer
-Quantization for Deep Learning Inference", arXiv:2004.09602 (percentile).
+Quantization for Deep Learning Inference", arXiv:2004.09602 (percentile); R. Banner et al., "Post-training
+4-bit quantization of convolution networks for rapid-deployment", arXiv:1810.05723 (least squared error).
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 #: what empty bins are given so that the divergence stays finite, as in ONNX Runtime
 EPSILON = 1e-4
+#: edges that the search for the least squared error tries at each end, and how often it turns
+SEARCHED = 256
+_TURNS = 4
 
 
 def percentile_range(counts: NDArray[Any], low: float, high: float, percentile: float) -> tuple[float, float]:
@@ -76,6 +80,62 @@ def entropy_threshold(counts: NDArray[Any], highest: float, levels: int, step: i
     candidates = [*range(levels, bins, step), bins]
     divergences = [_divergence(counts, size, levels) for size in candidates]
     return float(highest * candidates[int(np.argmin(divergences))] / bins)
+
+
+def mse_range(counts: NDArray[Any], low: float, high: float, levels: int) -> tuple[float, float]:
+    """Find the range of least squared error: what rounding inside it costs plus what clipping beyond it costs.
+
+    Both ends are moved in turn over the edges of the bins, from the whole range, until neither gains.
+
+    Parameters
+    ----------
+    counts
+        Histogram of equal bins between `low` and `high`, shape ``(bins,)``, integer.
+    low, high
+        Smallest and largest value seen; zero stays inside the range when it is inside theirs.
+    levels
+        Quantized levels of the whole range.
+    """
+    import numpy as np
+
+    bins = len(counts)
+    if high <= low or not counts.any():
+        return low, high
+    edges = np.linspace(low, high, bins + 1)
+    share = counts / counts.sum()
+    left_limit = int(np.searchsorted(edges, min(0.0, high), side="right")) - 1 if low < 0 else 0
+    right_limit = int(np.searchsorted(edges, max(0.0, low), side="left")) if high > 0 else bins
+    lefts = np.unique(np.linspace(0, max(0, min(left_limit, bins - 1)), SEARCHED).astype(int))
+    rights = np.unique(np.linspace(max(1, right_limit), bins, SEARCHED).astype(int))
+    middles = (edges[:-1] + edges[1:]) / 2
+    left, right = 0, bins
+    for _ in range(_TURNS):
+        before = (left, right)
+        right = min(rights[rights > left], key=lambda end: _squared_error(share, middles, edges, left, end, levels))
+        left = min(lefts[lefts < right], key=lambda end: _squared_error(share, middles, edges, end, right, levels))
+        if (left, right) == before:
+            break
+    return float(edges[left]), float(edges[right])
+
+
+def _squared_error(
+    share: NDArray[Any], middles: NDArray[Any], edges: NDArray[Any], left: int, right: int, levels: int
+) -> float:
+    """Give the mean squared error of quantizing the range between two edges.
+
+    A value between two levels is off by a uniform error, a twelfth of the step squared; exact zeros, which
+    a Relu makes by the million, are exact at any scale, so the bin that begins or ends there costs nothing.
+    """
+    import numpy as np
+
+    low, high = float(edges[left]), float(edges[right])
+    step = (max(high, 0.0) - min(low, 0.0)) / (levels - 1)
+    inside = share[left:right]
+    exact = (edges[left:right] <= 0) & (edges[left + 1 : right + 1] >= 0)
+    rounding = float(inside[~exact].sum()) * step * step / 12
+    below = float(np.sum(share[:left] * (low - middles[:left]) ** 2))
+    above = float(np.sum(share[right:] * (middles[right:] - high) ** 2))
+    return rounding + below + above
 
 
 def _divergence(counts: NDArray[Any], size: int, levels: int) -> float:

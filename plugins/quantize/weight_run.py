@@ -86,7 +86,7 @@ def _run(artifact: Artifact, request: Request, context: PassContext, folder: Pat
         former.use(members[id(target)], levels)
     if plan.form == "nbits":
         model.opset_imports.setdefault(CONTRIB, 1)
-    _forget_inferred(model, typed)
+    forget_inferred(model, typed)
     written = write_model(model, context.workdir / "model.onnx")
     added = [NodeChange(node=name, operator=editor.operators[name], change="added") for name in editor.added]
     return PassResult(
@@ -176,7 +176,7 @@ def _remarks(done: _Done, context: PassContext, plan: Plan) -> Iterator[str]:
         yield "The weights were rounded by generated inputs: give real data for real accuracy."
 
 
-def _forget_inferred(model: ir.Model, typed: set[str]) -> None:
+def forget_inferred(model: ir.Model, typed: set[str]) -> None:
     """Drop types that the source does not state: what reads the result infers them again."""
     for node in model.graph:
         for value in node.outputs:

@@ -15,6 +15,7 @@ from studio.core.device import Device
 from studio.core.engine import Engine
 from studio.core.errors import Cancelled as Cancelled
 from studio.core.frozen import Frozen
+from studio.core.memo import Memo
 from studio.core.params import Params
 from studio.core.report import Reporter, SilentReporter
 from studio.core.scope import Scope
@@ -103,6 +104,9 @@ class PassContext:
         Progress, log and cancellation.
     engine
         Runs models: inner tensors over the calibration data, loads to time. Always present in a job.
+    memo
+        Keeps what long work has found so far, so that it goes on from there when it is repeated after it was
+        cancelled or crashed; None where nothing is to outlive this run.
     """
 
     workdir: Path
@@ -111,6 +115,7 @@ class PassContext:
     calibration: Dataset | None = None
     reporter: Reporter = field(default_factory=SilentReporter)
     engine: Engine | None = None
+    memo: Memo | None = None
 
 
 class Pass(ABC):

@@ -9,6 +9,7 @@ from pathlib import Path
 from studio.core.atomic import remove
 from studio.core.blobs import BlobStore, folder_bytes
 from studio.core.leases import Leases
+from studio.core.memo import MOST_BYTES, Memo
 from studio.core.stepcache import GRACE, StepCache
 
 #: Seconds after which what a killed process was writing is nobody's any more.
@@ -26,6 +27,8 @@ class ResultCache:
         The models, and the results of steps.
     leases
         Models that a living process needs: they stay whatever the limit.
+    memo
+        What interrupted passes have found so far.
     """
 
     def __init__(self, root: Path) -> None:
@@ -33,6 +36,7 @@ class ResultCache:
         self.blobs = BlobStore(root / "blobs")
         self.steps = StepCache(root / "cache" / "steps", self.blobs)
         self.leases = Leases(root / "cache" / "leases")
+        self.memo = Memo(root / "cache" / "memo")
 
     @property
     def scratch(self) -> Path:
@@ -77,6 +81,7 @@ class ResultCache:
             if sha256 not in known and self.blobs.last_use(sha256) <= young:
                 freed += self.blobs.discard(sha256)
         self.steps.clean(ABANDONED)
+        self.memo.tidy(min(limit, MOST_BYTES))
         self._clean_scratch()
         return freed
 

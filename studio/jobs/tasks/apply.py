@@ -10,6 +10,7 @@ from studio.core.artifact import Artifact
 from studio.core.device import Device
 from studio.core.engine import Engine
 from studio.core.frozen import Frozen
+from studio.core.memo import Memo
 from studio.core.params import parse_params
 from studio.core.passes import Need, PassContext
 from studio.core.recipe import Step
@@ -24,7 +25,8 @@ class ApplyStep(Frozen):
     """What to apply.
 
     `folder` is an empty folder that the result is written into; `calibration` the user's data, None
-    for synthetic; `evaluation` data to verify on when there is any, else the calibration data.
+    for synthetic; `evaluation` data to verify on when there is any, else the calibration data; `memo` the
+    folder where long work keeps what it has found so far.
     """
 
     artifact: Artifact
@@ -34,6 +36,7 @@ class ApplyStep(Frozen):
     calibration: Path | None = None
     evaluation: Path | None = None
     seed: int = 0
+    memo: Path | None = None
 
 
 def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
@@ -55,6 +58,7 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
                 calibration=calibration,
                 reporter=reporter,
                 engine=Engine(places, Path(probe), reporter),
+                memo=None if wanted.memo is None else Memo(wanted.memo),
             ),
             Check(
                 places=places,

@@ -54,7 +54,7 @@ def test_half_precision_is_fast_only_with_arithmetic_for_it() -> None:
         ("quantize.dynamic", ("graph.clean", "quantize.static"), "quantized already"),
         ("quantize.static", ("quantize.float16",), "float32 weights"),
         ("quantize.float16", ("quantize.static",), "cannot convert"),
-        ("quantize.float16", ("quantize.float16",), "float16 already"),
+        ("quantize.float16", ("quantize.float16",), "16 bits already"),
         ("quantize.float16", ("prune.channels",), ""),
     ],
 )
