@@ -65,6 +65,7 @@ class Unstructured(Pass):
     family = "structure"
     exact = False
     summary = "Set single weights to zero."
+    trials: ClassVar[Mapping[str, Mapping[str, Any]]] = {"sparse": {"sparsity": 0.5}}
     Params: ClassVar[type[Params]] = UnstructuredParams
 
     def needs_for(self, params: Any) -> frozenset[Need]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from studio.core.device import Device, UnavailableDevice
 from studio.core.environment import Environment
 from studio.core.frozen import Frozen
+from studio.core.layererrors import LayerErrors
 from studio.core.memoryplan import MemoryPlan
 from studio.core.modelinfo import ModelInfo
 from studio.core.params import ParamSpec
@@ -15,6 +16,7 @@ from studio.core.passes import Survey
 from studio.core.runtime import ExecutedNode
 from studio.core.scope import Scope
 from studio.core.statistics import Verdict
+from studio.core.sensitivity import Sensitivity
 from studio.core.verification import Verification
 
 VERSION = 1
@@ -239,6 +241,19 @@ class SampleDocument(Document):
     evaluations: tuple[EvaluationRow, ...]
     steps: dict[str, tuple[StepRow, ...]]
     export: ExportDocument
+
+
+class ErrorsDocument(LayerErrors):
+    """``errors --json``."""
+
+    version: int = VERSION
+
+
+class SensitivityDocument(Sensitivity):
+    """``sensitivity --json``; `chosen` is the set that keeps the budget: output of a layer to the label of its form."""
+
+    version: int = VERSION
+    chosen: dict[str, str] = {}
 
 
 class PluginRowDocument(Frozen):
