@@ -1,6 +1,7 @@
 """The only module that plugins import: the contracts of `studio.core`."""
 
 from studio.core.artifact import Artifact, ExternalFile, open_artifact
+from studio.core.assignment import Assignment, Item, Limits, assign
 from studio.core.batching import Feed, feeds_for, fixed_batch, has_batch_axis, run_batch
 from studio.core.classes import class_scores, same_class
 from studio.core.cpu import CpuInfo, cpu_info
@@ -26,6 +27,7 @@ from studio.core.evaluation import Difference, Evaluation
 from studio.core.exporter import ExportContext, Exporter, ExportResult, Golden
 from studio.core.feeds import check_feeds
 from studio.core.frozen import Frozen, canonical_json, digest
+from studio.core.grafting.grafter import Grafter, Scion
 from studio.core.hardware import Accelerator, accelerators, cpu_device
 from studio.core.intervals import fraction_estimate, mean_estimate
 from studio.core.linear import Linear, Window, padding
@@ -34,6 +36,7 @@ from studio.core.memoryplan import MemoryPlan, PlannedTensor, plan_memory, plan_
 from studio.core.metric import Estimate, Metric
 from studio.core.modelfile import read_model, read_proto, write_model, write_proto
 from studio.core.moments import Moments, Site, gather_moments, moment_bytes, observe
+from studio.core.optiontable import OptionTable
 from studio.core.params import Params, ParamSpec, describe, param
 from studio.core.passes import Family, Need, NodeChange, Pass, PassContext, PassResult, Range, Survey
 from studio.core.provenance import node_names, trace
@@ -49,12 +52,15 @@ from studio.core.runtime import (
     as_numpy_dtype,
 )
 from studio.core.scope import Scope
+from studio.core.sensing import OutputError, Sensor, layer_times, profile
+from studio.core.sensitivity import Group, LayerOption, decibels, grouped
 from studio.core.signature import Signature, read_signature
 from studio.core.weights import Weight, find_weights, left_alone, named_nodes, replace_content
 
 __all__ = [
     "Accelerator",
     "Artifact",
+    "Assignment",
     "Batch",
     "BurnishError",
     "Cancelled",
@@ -80,6 +86,11 @@ __all__ = [
     "Feed",
     "Frozen",
     "Golden",
+    "Grafter",
+    "Group",
+    "Item",
+    "LayerOption",
+    "Limits",
     "Linear",
     "LoadedModel",
     "Measurement",
@@ -90,6 +101,8 @@ __all__ = [
     "Moments",
     "Need",
     "NodeChange",
+    "OptionTable",
+    "OutputError",
     "ParamSpec",
     "Params",
     "Pass",
@@ -104,7 +117,9 @@ __all__ = [
     "RunOptions",
     "Runtime",
     "RuntimeLoadError",
+    "Scion",
     "Scope",
+    "Sensor",
     "Signature",
     "SilentReporter",
     "Site",
@@ -119,11 +134,13 @@ __all__ = [
     "Window",
     "accelerators",
     "as_numpy_dtype",
+    "assign",
     "canonical_json",
     "check_feeds",
     "class_scores",
     "cpu_device",
     "cpu_info",
+    "decibels",
     "describe",
     "digest",
     "feeds_for",
@@ -131,7 +148,9 @@ __all__ = [
     "fixed_batch",
     "fraction_estimate",
     "gather_moments",
+    "grouped",
     "has_batch_axis",
+    "layer_times",
     "least_bytes",
     "left_alone",
     "lifetimes",
@@ -147,6 +166,7 @@ __all__ = [
     "peak_bytes",
     "plan_memory",
     "plan_order",
+    "profile",
     "read_dataflow",
     "read_model",
     "read_proto",

@@ -22,7 +22,7 @@ from studio.core.sensing import layer_times
 from studio.core.sensitivity import LayerOption, Sensitivity
 from studio.jobs.protocol import JobEvent, Samples
 from studio.jobs.tasks.profile import Profile, ProfileModel
-from studio.jobs.tasks.sensitivity import SCHEMA, FormedVariant, SensedLayers, SenseLayers, owners
+from studio.jobs.tasks.sensitivity import SCHEMA, FormedVariant, SensedLayers, SenseLayers
 from studio.jobs.tasks.subject import Subject
 from studio.workbench import Data, Watch, Workbench
 
@@ -233,8 +233,8 @@ def _times(
     before = executed(artifact, artifact.path.name)
     times = {}
     for item in made:
-        old, new = owners(sensed.before[item.label]), owners(sensed.after[item.label])
-        times[item.label] = layer_times(before, executed(item.artifact, item.label), old, new)
+        after = executed(item.artifact, item.label)
+        times[item.label] = layer_times(before, after, sensed.before[item.label], sensed.after[item.label])
     total = sum(node.nanoseconds for node in before) / 1e6
     return times, total or None
 

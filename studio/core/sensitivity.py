@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from studio.core.assignment import Item, Limits, assign
 from studio.core.frozen import Frozen
@@ -97,17 +98,46 @@ class Sensitivity(Frozen):
         dict
             Output of each layer that changes to the label of its form.
         """
-        table: dict[str, list[LayerOption]] = {}
-        for option in self.options:
-            if option.error is not None:
-                table.setdefault(option.output, []).append(option)
-        groups = [[Item(), *(_item(option, minimize) for option in options)] for options in table.values()]
-        solved = assign(groups, Limits(noise=most))
-        return {
-            output: options[index - 1].choice
-            for (output, options), index in zip(table.items(), solved.chosen, strict=True)
-            if index
-        }
+        groups = grouped(option for option in self.options if option.error is not None)
+        items = [[Item(), *(_item(forms, minimize) for forms in group.forms.values())] for group in groups]
+        solved = assign(items, Limits(noise=most))
+        chosen = {}
+        for group, index in zip(groups, solved.chosen, strict=True):
+            if index:
+                label = list(group.forms)[index - 1]
+                chosen.update({option.output: label for option in group.forms[label]})
+        return chosen
+
+
+@dataclass(frozen=True)
+class Group:
+    """Layers that change together, and what each form means for them: label to its options."""
+
+    layers: tuple[str, ...]
+    forms: dict[str, list[LayerOption]]
+
+
+def grouped(options: Iterable[LayerOption], together: Iterable[Iterable[str]] = ()) -> list[Group]:
+    """Group options so that every layer is in one group: those that share layers, and those of each set in `together`."""
+    listed = list(options)
+    leader: dict[str, str] = {layer: layer for option in listed for layer in option.layers}
+
+    def find(layer: str) -> str:
+        while leader[layer] != layer:
+            leader[layer] = layer = leader[leader[layer]]
+        return layer
+
+    for names in (*(option.layers for option in listed), *together):
+        known = [find(name) for name in names if name in leader]
+        for name in known[1:]:
+            leader[find(name)] = find(known[0])
+    members: dict[str, list[str]] = {}
+    for layer in leader:
+        members.setdefault(find(layer), []).append(layer)
+    forms: dict[str, dict[str, list[LayerOption]]] = {name: {} for name in members}
+    for option in listed:
+        forms[find(option.layers[0])].setdefault(option.choice, []).append(option)
+    return [Group(tuple(layers), forms[name]) for name, layers in members.items()]
 
 
 def decibels(noise: float) -> float:
@@ -115,14 +145,7 @@ def decibels(noise: float) -> float:
     return -10 * math.log10(min(max(noise, 1e-20), 1e20))
 
 
-def _item(option: LayerOption, minimize: str) -> Item:
-    saved = float(option.bytes) if minimize == "size" else option.milliseconds or 0.0
-    return Item(cost=-saved, noise=option.error or 0.0, bytes=-option.bytes)
-
-
-def by_choice(options: tuple[LayerOption, ...]) -> Mapping[str, list[LayerOption]]:
-    """Sort options by their form."""
-    found: dict[str, list[LayerOption]] = {}
-    for option in options:
-        found.setdefault(option.choice, []).append(option)
-    return found
+def _item(options: Sequence[LayerOption], minimize: str) -> Item:
+    size = sum(option.bytes for option in options)
+    saved = float(size) if minimize == "size" else sum(option.milliseconds or 0.0 for option in options)
+    return Item(cost=-saved, noise=sum(option.error or 0.0 for option in options), bytes=-size)

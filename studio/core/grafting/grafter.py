@@ -84,6 +84,13 @@ class Grafter:
             model.opset_imports.setdefault(domain, version)
         return model
 
+    def owners(self, label: str) -> tuple[dict[str, str], dict[str, str]]:
+        """Give the source's nodes, and a variant's, each with the tensor that its region makes."""
+        regions = self.regions[label]
+        old = {name: output for output, region in regions.items() for name in region.replaced}
+        new = {str(node.name): output for output, region in regions.items() for node in region.nodes}
+        return old, new
+
     def hybrid(self, chosen: Mapping[str, str], path: Path) -> Artifact:
         """Write the source with some regions taken over.
 
