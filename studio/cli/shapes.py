@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from studio.core.datacheck.findings import DataCheck
 from studio.core.device import Device, UnavailableDevice
+from studio.core.disagreement import Disagreements
 from studio.core.environment import Environment
 from studio.core.frozen import Frozen
 from studio.core.layererrors import LayerErrors
@@ -245,6 +247,18 @@ class SampleDocument(Document):
 
 class ErrorsDocument(LayerErrors):
     """``errors --json``."""
+
+    version: int = VERSION
+
+
+class DisagreementsDocument(Disagreements):
+    """``disagreements --json``."""
+
+    version: int = VERSION
+
+
+class DataCheckDocument(DataCheck):
+    """``check-data --json``."""
 
     version: int = VERSION
 
