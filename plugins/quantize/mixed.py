@@ -67,7 +67,7 @@ class MixedParams(Params):
         32, "Samples on which each layer's error is measured.", unit="samples", ge=1, le=10_000, advanced=True
     )
     seconds: float = param(
-        120.0, "Time for measuring layers; the rest is estimated.", unit="s", ge=0, le=86_400, advanced=True
+        60.0, "Time for measuring layers; the rest is estimated.", unit="s", ge=0, le=86_400, advanced=True
     )
     rounds: int = param(
         4,

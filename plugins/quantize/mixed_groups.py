@@ -53,6 +53,6 @@ def _sharing(names: dict[ir.Node, str]) -> Iterator[list[str]]:
         for index, value in enumerate(node.inputs):
             if value is None:
                 continue
-            if constant(value) is not None and index == 1 or (node.op_type == "MatMul" and constant(value) is None):
+            if (constant(value) is not None and index == 1) or (node.op_type == "MatMul" and constant(value) is None):
                 readers[id(value)].append(name)
     yield from readers.values()

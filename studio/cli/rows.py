@@ -114,6 +114,7 @@ def evaluation_row(item: Evaluation) -> EvaluationRow:
         delta_high=gap.high if gap else None,
         significant=gap.significant if gap else None,
         agreement=gap.agreement if gap else None,
+        warnings=item.warnings,
     )
 
 

@@ -17,8 +17,8 @@ from studio.core.params import ParamSpec
 from studio.core.passes import Survey
 from studio.core.runtime import ExecutedNode
 from studio.core.scope import Scope
-from studio.core.statistics import Verdict
 from studio.core.sensitivity import Sensitivity
+from studio.core.statistics import Verdict
 from studio.core.verification import Verification
 
 VERSION = 1
@@ -181,6 +181,7 @@ class EvaluationRow(Frozen):
     delta_high: float | None = None
     significant: bool | None = None
     agreement: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class EvaluateDocument(EvaluationRow):
@@ -188,6 +189,7 @@ class EvaluateDocument(EvaluationRow):
 
     version: int = VERSION
     evaluations: tuple[EvaluationRow, ...]
+    disagreements: Disagreements | None = None
 
 
 class OptimizeDocument(Document):

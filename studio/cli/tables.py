@@ -73,6 +73,8 @@ def print_evaluations(console: Console, rows: Sequence[EvaluationRow]) -> None:
         value = f"{row.value * scale:.2f}{unit}"
         cells.append((row.model, row.metric, value, interval, str(row.samples), _delta(row, scale)))
     print_grid(console, ("model", "metric", "value", "95 % interval", "samples", "against the baseline"), cells)
+    for warning in dict.fromkeys(warning for row in rows for warning in row.warnings):
+        console.print(warning, style="yellow", markup=False)
     if any(row.synthetic for row in rows):
         console.print("Inputs were generated: this says little about real data (give --data).", style="yellow")
 

@@ -173,7 +173,7 @@ def _by_class(
             after=other,
             margin=float(mine[row, one] - mine[row, other]),
             margin_after=float(theirs[row, other] - theirs[row, one]),
-            verdict=verdict,  # type: ignore[arg-type]
+            verdict=verdict,
             sqnr_db=levels[row],
         )
 

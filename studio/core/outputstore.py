@@ -19,7 +19,6 @@ from studio.core.frozen import Frozen
 if TYPE_CHECKING:
     from types import TracebackType
 
-    import numpy as np
     from numpy.typing import NDArray
 
 #: outputs of more elements than this for a sample are kept in half precision

@@ -118,7 +118,7 @@ class Group:
 
 
 def grouped(options: Iterable[LayerOption], together: Iterable[Iterable[str]] = ()) -> list[Group]:
-    """Group options so that every layer is in one group: those that share layers, and those of each set in `together`."""
+    """Group options so that no layer is in two groups; the layers of each set in `together` are in one."""
     listed = list(options)
     leader: dict[str, str] = {layer: layer for option in listed for layer in option.layers}
 

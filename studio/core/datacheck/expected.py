@@ -46,7 +46,7 @@ def learned_statistics(model: ir.Model) -> list[Learned]:
         if node.op_type != "BatchNormalization" or len(node.inputs) < 5 or node.inputs[0] is None:
             continue
         mean, variance = constant_of(node.inputs[3]), constant_of(node.inputs[4])
-        if mean is None or variance is None or node.attributes.get_int("training_mode", 0):
+        if mean is None or variance is None or _trains(node):
             continue
         epsilon = node.attributes.get_float("epsilon", 1e-5)
         arrays = (mean.numpy().astype(np.float64), variance.numpy().astype(np.float64) + epsilon)
@@ -99,6 +99,11 @@ class ChannelMoments:
         ratio = variance / learned.variance
         away = (mean - learned.mean) ** 2 / learned.variance
         return float(np.median(0.5 * (ratio + away - 1 - np.log(ratio))))
+
+
+def _trains(node: ir.Node) -> bool:
+    mode = node.attributes.get("training_mode")
+    return mode is not None and bool(mode.as_int())
 
 
 def _readers(value: ir.Value) -> list[ir.Node]:

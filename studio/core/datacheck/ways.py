@@ -75,8 +75,9 @@ def channel_axis(shape: tuple[int, ...]) -> int | None:
 def _scales(given: InputStatistics) -> list[Way]:
     """Undo what scaling was forgotten or done twice."""
     ways = []
-    if given.low >= -1e-6 and given.high > 2:
+    if given.high > 2 and (given.low >= -1e-6 or given.high > 30):
         ways.append(Way("divided by 255", lambda x: x / 255))
+    if given.low >= -1e-6 and given.high > 2:
         ways.append(Way("scaled from 0..255 to -1..1", lambda x: x / 127.5 - 1))
     if given.low >= -1e-6 and given.high <= 1.01:
         ways.append(Way("multiplied by 255", lambda x: x * 255, louder=True))

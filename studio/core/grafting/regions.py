@@ -182,7 +182,7 @@ def _between(output: ir.Value, known: Mapping[str, ir.Value]) -> tuple[list[ir.N
             continue
         nodes[node] = None
         for value in node.inputs:
-            if value is None or constant_of(value) is not None and value.producer() is None:
+            if value is None or (constant_of(value) is not None and value.producer() is None):
                 continue
             if value.name in known:
                 ends[str(value.name)] = None

@@ -9,14 +9,19 @@ from typing import Any
 from studio.core.dataset import Dataset
 from studio.core.errors import DataError
 from studio.core.evaluate import Candidate, evaluate
+from studio.core.evaluation import Evaluation
 from studio.core.frozen import Frozen
 from studio.core.metric import Metric
 from studio.core.registry import Registry
 from studio.core.report import Reporter
 from studio.core.runtime import RunOptions
+from studio.jobs.tasks.check_data import glance
 from studio.jobs.tasks.subject import Subject
 from studio.jobs.tasks.surroundings import data_for, find_place
 from studio.locations import load_registry
+
+#: below this accuracy it is asked whether the data is read rightly
+POOR = 0.5
 
 
 class EvaluateModels(Frozen):
@@ -38,7 +43,23 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     with ExitStack() as stack:
         candidates = [_candidate(registry, subject, stack) for subject in wanted.models]
         found = evaluate(candidates, dataset, metrics, reporter, batch=wanted.batch)
+    found = _with_doubts(registry, wanted, dataset, found, reporter)
     return {"evaluations": [item.model_dump(mode="json") for item in found]}
+
+
+def _with_doubts(
+    registry: Registry, wanted: EvaluateModels, dataset: Dataset, found: tuple[Evaluation, ...], reporter: Reporter
+) -> tuple[Evaluation, ...]:
+    """Add to the first model's evaluations what speaks against the data, which a low figure may come from."""
+    first = wanted.models[0]
+    poor = any(item.metric == "top1" and item.estimate.value < POOR and not item.baseline_sha256 for item in found)
+    place = find_place(registry, first.device.spec)
+    doubts = glance(place, first.artifact, dataset, reporter, thorough=poor)
+    own = [item for item in found if item.model_sha256 == first.artifact.sha256] or list(found)
+    return tuple(
+        item.model_copy(update={"warnings": (*item.warnings, *doubts)}) if doubts and item in own else item
+        for item in found
+    )
 
 
 def _candidate(registry: Registry, subject: Subject, stack: ExitStack) -> Candidate:

@@ -29,7 +29,7 @@ class CompareLayers(Frozen):
 
 
 def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
-    """Compare as a `CompareLayers` payload asks; gives `LayerErrors`. Cancelled, it tells what it compared till then."""
+    """Compare as a `CompareLayers` payload asks; gives `LayerErrors`. Cancelled, it tells what it has."""
     wanted = CompareLayers.model_validate(payload)
     registry = load_registry()
     before, after = wanted.source.artifact, wanted.variant.artifact
