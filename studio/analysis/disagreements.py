@@ -13,7 +13,7 @@ from studio.workbench import Watch, Workbench
 
 
 class DisagreeOptions(Frozen):
-    """How many samples to list, of how many to find the layer at which the models part, and what counts as differing."""
+    """How many samples to list, how many of these to trace to a layer, and what counts as differing."""
 
     listed: int = 20
     parted: int = 8

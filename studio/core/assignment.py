@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -102,7 +103,7 @@ def assign(groups: Sequence[Sequence[Item]], limits: Limits) -> Assignment:
     if found.x is None:
         return Assignment(_safest(groups, limits), 0.0, feasible=False)
     starts = np.cumsum([0, *(len(group) for group in groups)])
-    chosen = tuple(int(found.x[start:end].argmax()) for start, end in zip(starts[:-1], starts[1:], strict=True))
+    chosen = tuple(int(found.x[start:end].argmax()) for start, end in itertools.pairwise(starts))
     return Assignment(chosen, float(found.mip_gap or 0.0))
 
 

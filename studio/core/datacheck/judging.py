@@ -108,7 +108,8 @@ def _ranges(evidence: Evidence) -> Iterator[Finding]:
         item = known.get(quantized.input)
         if item is None or item.not_finite:
             continue
-        span = f"it was calibrated on {quantized.low:.3g} to {quantized.high:.3g}, the data has {item.low:.3g} to {item.high:.3g}"
+        wanted = f"{quantized.low:.3g} to {quantized.high:.3g}"
+        span = f"it was calibrated on {wanted}, the data has {item.low:.3g} to {item.high:.3g}"
         share = evidence.outside.get(item.name, 0.0)
         used = (item.high - item.low) / max(1e-12, quantized.high - quantized.low)
         if share > OUTSIDE:

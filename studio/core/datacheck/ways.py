@@ -56,7 +56,7 @@ def other_ways(given: InputStatistics) -> list[Way]:
     if axis is not None:
         if given.shape[axis] == 3:
             ways += [Way("read with red and blue swapped", lambda x: _swapped(x, axis)), *_normalized(given, axis)]
-            ways += _laid_out(given, axis)
+            ways += _laid_out(axis)
         else:
             ways.append(Way("inverted, dark for light", lambda x: given.low + given.high - x))
         sides = [index for index in range(1, 4) if index != axis]
@@ -107,7 +107,7 @@ def _normalized(given: InputStatistics, axis: int) -> list[Way]:
     return []
 
 
-def _laid_out(given: InputStatistics, axis: int) -> list[Way]:
+def _laid_out(axis: int) -> list[Way]:
     """Undo a reshape where a transposition was due."""
 
     def channels_last(x: NDArray[Any]) -> NDArray[Any]:

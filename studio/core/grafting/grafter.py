@@ -296,7 +296,7 @@ class _Bench:
 
 
 def _rounding(region: Region) -> tuple[ir.Node, ...]:
-    """Give the QuantizeLinear and DequantizeLinear that read a region's output in its variant; none when there are none."""
+    """Give the QuantizeLinear and DequantizeLinear that read a region's output in its variant, if there are."""
     made = next(value for node in region.nodes for value in node.outputs if value.name == region.output)
     if made.is_graph_output():
         return ()
