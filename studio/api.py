@@ -1,6 +1,7 @@
 """The only module that plugins import: the contracts of `studio.core`."""
 
 from studio.core.artifact import Artifact, ExternalFile, open_artifact
+from studio.core.assignment import Assignment, Item, Limits, assign
 from studio.core.batching import Feed, feeds_for, fixed_batch, has_batch_axis, run_batch
 from studio.core.classes import class_scores, same_class
 from studio.core.cpu import CpuInfo, cpu_info
@@ -26,6 +27,7 @@ from studio.core.evaluation import Difference, Evaluation
 from studio.core.exporter import ExportContext, Exporter, ExportResult, Golden
 from studio.core.feeds import check_feeds
 from studio.core.frozen import Frozen, canonical_json, digest
+from studio.core.grafting.grafter import Grafter, Scion
 from studio.core.hardware import Accelerator, accelerators, cpu_device
 from studio.core.interface import METADATA, InterfaceChange, changes_text, parse_changes
 from studio.core.intervals import fraction_estimate, mean_estimate
@@ -36,6 +38,7 @@ from studio.core.memoryplan import MemoryPlan, PlannedTensor, plan_memory, plan_
 from studio.core.metric import Estimate, Metric
 from studio.core.modelfile import read_model, read_proto, write_model, write_proto
 from studio.core.moments import Moments, Site, gather_moments, moment_bytes, observe
+from studio.core.optiontable import OptionTable
 from studio.core.params import Params, ParamSpec, describe, param
 from studio.core.passes import Family, Need, NodeChange, Pass, PassContext, PassResult, Range, Survey
 from studio.core.pixels import SUFFIXES as PICTURE_SUFFIXES
@@ -54,6 +57,8 @@ from studio.core.runtime import (
     as_numpy_dtype,
 )
 from studio.core.scope import Scope
+from studio.core.sensing import OutputError, Sensor, layer_times, profile
+from studio.core.sensitivity import Group, LayerOption, decibels, grouped
 from studio.core.setmetric import SetMetric, Statistic, ragged
 from studio.core.signature import Signature, read_signature
 from studio.core.source import LabelKind, Part, Reading, Source
@@ -65,6 +70,7 @@ __all__ = [
     "PRESETS",
     "Accelerator",
     "Artifact",
+    "Assignment",
     "Batch",
     "BurnishError",
     "Cancelled",
@@ -90,8 +96,13 @@ __all__ = [
     "Feed",
     "Frozen",
     "Golden",
+    "Grafter",
+    "Group",
     "InterfaceChange",
+    "Item",
     "LabelKind",
+    "LayerOption",
+    "Limits",
     "Linear",
     "LoadedModel",
     "Measurement",
@@ -103,6 +114,8 @@ __all__ = [
     "Moments",
     "Need",
     "NodeChange",
+    "OptionTable",
+    "OutputError",
     "ParamSpec",
     "Params",
     "Part",
@@ -121,7 +134,9 @@ __all__ = [
     "RunOptions",
     "Runtime",
     "RuntimeLoadError",
+    "Scion",
     "Scope",
+    "Sensor",
     "SetMetric",
     "Signature",
     "SilentReporter",
@@ -139,12 +154,14 @@ __all__ = [
     "Window",
     "accelerators",
     "as_numpy_dtype",
+    "assign",
     "canonical_json",
     "changes_text",
     "check_feeds",
     "class_scores",
     "cpu_device",
     "cpu_info",
+    "decibels",
     "describe",
     "digest",
     "feeds_for",
@@ -153,7 +170,9 @@ __all__ = [
     "fixed_batch",
     "fraction_estimate",
     "gather_moments",
+    "grouped",
     "has_batch_axis",
+    "layer_times",
     "least_bytes",
     "left_alone",
     "lifetimes",
@@ -175,6 +194,7 @@ __all__ = [
     "plan_memory",
     "plan_order",
     "preprocessing_text",
+    "profile",
     "ragged",
     "read_dataflow",
     "read_model",

@@ -138,6 +138,16 @@ class Workbench:
         """
         return resolve_recipe(recipe, self.registry.get_pass)
 
+    def resolve_one(self, step: Step) -> Step:
+        """Validate one step that stands alone and fill in every default.
+
+        Raises
+        ------
+        UsageError
+            For an unknown pass or parameter.
+        """
+        return resolve_recipe(Recipe(steps=(step,)), self.registry.get_pass).steps[0]
+
     def apply(
         self, artifact: Artifact, step: Step, data: Data, device: Device | None = None, *, watch: Watch | None = None
     ) -> StepRecord:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from studio.api import (
     Artifact,
@@ -79,6 +80,7 @@ class LowRank(Pass):
     family = "structure"
     needs = frozenset({Need.CALIBRATION})
     summary = "Replace layers by products of smaller ones, fitted to calibration data."
+    trials: ClassVar[Mapping[str, Mapping[str, Any]]] = {"low-rank": {"reconstruct": False}}
     Params: ClassVar[type[Params]] = LowRankParams
 
     def survey(self, model: ir.Model, params: LowRankParams, device: Device | None, scope: Scope) -> Survey:

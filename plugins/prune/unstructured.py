@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from studio.api import (
@@ -65,6 +66,7 @@ class Unstructured(Pass):
     family = "structure"
     exact = False
     summary = "Set single weights to zero."
+    trials: ClassVar[Mapping[str, Mapping[str, Any]]] = {"sparse": {"sparsity": 0.5}}
     Params: ClassVar[type[Params]] = UnstructuredParams
 
     def needs_for(self, params: Any) -> frozenset[Need]:

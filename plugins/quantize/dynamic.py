@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from studio.api import (
     Artifact,
@@ -71,6 +72,7 @@ class DynamicQuantization(Pass):
     title: ClassVar[str] = "Dynamic INT8"
     family: ClassVar[Family] = "precision"
     summary: ClassVar[str] = "Store weights in 8 bits and quantize activations while the model runs; needs no data."
+    trials: ClassVar[Mapping[str, Mapping[str, Any]]] = {"int8-dynamic": {}}
     Params: ClassVar[type[Params]] = DynamicParams
 
     def survey(self, model: ir.Model, params: DynamicParams, device: Device | None, scope: Scope) -> Survey:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from studio.api import (
     Artifact,
@@ -60,6 +61,7 @@ class Float16(Pass):
     version: ClassVar[int] = 2
     changes_interface: ClassVar[bool] = True
     summary: ClassVar[str] = "Store weights and compute in 16-bit floating point: half the size, little error."
+    trials: ClassVar[Mapping[str, Mapping[str, Any]]] = {"float16": {}}
     Params: ClassVar[type[Params]] = Float16Params
 
     def survey(self, model: ir.Model, params: Float16Params, device: Device | None, scope: Scope) -> Survey:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from studio.api import (
     Artifact,
@@ -129,6 +130,7 @@ class StaticQuantization(Pass):
     family: ClassVar[Family] = "precision"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.CALIBRATION})
     summary: ClassVar[str] = "Store weights and compute in 8 bits, with ranges found on calibration data."
+    trials: ClassVar[Mapping[str, Mapping[str, Any]]] = {"int8": {}}
     Params: ClassVar[type[Params]] = StaticParams
 
     def survey(self, model: ir.Model, params: StaticParams, device: Device | None, scope: Scope) -> Survey:

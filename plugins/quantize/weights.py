@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from studio.api import (
@@ -86,6 +87,7 @@ class WeightQuantization(Pass):
     title: ClassVar[str] = "Weight only (INT8 to INT1)"
     family: ClassVar[Family] = "precision"
     summary: ClassVar[str] = "Store weights in 8 to 1 bits, in blocks with a scale each; activations stay float."
+    trials: ClassVar[Mapping[str, Mapping[str, Any]]] = {"int8-weights": {"bits": 8}, "int4-weights": {"bits": 4}}
     Params: ClassVar[type[Params]] = WeightsParams
 
     def needs_for(self, params: Any) -> frozenset[Need]:

@@ -28,6 +28,10 @@ COMMANDS = {
     "optimize": "apply passes, verify each, write the result",
     "bench": "measure models in pairs with the first",
     "evaluate": "accuracy with confidence interval",
+    "errors": "error of a variant at every tensor, and the first layer where it jumps",
+    "sensitivity": "error and time of each layer in other forms, when it alone is changed",
+    "disagreements": "samples on which two models differ, and the layer at which they part",
+    "check-data": "whether data suits a model: ranges, channel order, labels",
     "compare": "models side by side: latency, accuracy, size, memory",
     "export": "write a bundle that runs without Burnish",
     "plugins": "what is installed, and what cannot be used and why",
@@ -48,7 +52,7 @@ class LazyGroup(click.Group):
         """Import a command."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"studio.cli.commands.{cmd_name}")
+        module = importlib.import_module(f"studio.cli.commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from studio.core.datacheck.findings import DataCheck
 from studio.core.device import Device, UnavailableDevice
+from studio.core.disagreement import Disagreements
 from studio.core.environment import Environment
 from studio.core.frozen import Frozen
+from studio.core.layererrors import LayerErrors
 from studio.core.memoryplan import MemoryPlan
 from studio.core.modelinfo import ModelInfo
 from studio.core.params import ParamSpec
 from studio.core.passes import Survey
 from studio.core.runtime import ExecutedNode
 from studio.core.scope import Scope
+from studio.core.sensitivity import Sensitivity
 from studio.core.statistics import Verdict
 from studio.core.verification import Verification
 
@@ -190,6 +194,7 @@ class EvaluateDocument(EvaluationRow):
 
     version: int = VERSION
     evaluations: tuple[EvaluationRow, ...]
+    disagreements: Disagreements | None = None
 
 
 class OptimizeDocument(Document):
@@ -247,6 +252,31 @@ class SampleDocument(Document):
     evaluations: tuple[EvaluationRow, ...]
     steps: dict[str, tuple[StepRow, ...]]
     export: ExportDocument
+
+
+class ErrorsDocument(LayerErrors):
+    """``errors --json``."""
+
+    version: int = VERSION
+
+
+class DisagreementsDocument(Disagreements):
+    """``disagreements --json``."""
+
+    version: int = VERSION
+
+
+class DataCheckDocument(DataCheck):
+    """``check-data --json``."""
+
+    version: int = VERSION
+
+
+class SensitivityDocument(Sensitivity):
+    """``sensitivity --json``; `chosen` is the set that keeps the budget: output of a layer to the label of its form."""
+
+    version: int = VERSION
+    chosen: dict[str, str] = {}
 
 
 class PluginRowDocument(Frozen):

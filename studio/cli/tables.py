@@ -75,7 +75,7 @@ def print_evaluations(console: Console, rows: Sequence[EvaluationRow]) -> None:
         cells.append((row.model, row.metric, value, interval, str(row.samples), _delta(row, scale)))
     print_grid(console, ("model", "metric", "value", "95 % interval", "samples", "against the baseline"), cells)
     for note in dict.fromkeys(note for row in rows for note in row.warnings):
-        console.print(note, style="dim", markup=False)
+        console.print(note, style="yellow", markup=False)
     if any(row.synthetic for row in rows):
         console.print("Inputs were generated: this says little about real data (give --data).", style="yellow")
 

@@ -50,6 +50,11 @@ class Engine:
         self._workdir = workdir
         self._reporter = reporter or SilentReporter()
 
+    def each(self) -> Iterator[tuple[str, Engine]]:
+        """Give an engine for each of the places alone, with its ``RUNTIME:DEVICE``."""
+        for place in self._places:
+            yield place.spec, Engine([place], self._workdir, self._reporter)
+
     @contextmanager
     def load(self, artifact: Artifact, options: RunOptions | None = None) -> Iterator[LoadedModel]:
         """Load a model on the first place that can.

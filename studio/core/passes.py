@@ -136,6 +136,9 @@ class Pass(ABC):
         then compared with the source's tensor of that name.
     needs
         What it must be given besides the model, whatever the parameters; see `needs_for`.
+    trials
+        Settings worth trying on single layers, as `burnish sensitivity` does: a label to parameters that
+        differ from the defaults. They must leave the meaning of inner tensors alone.
     """
 
     id: ClassVar[str]
@@ -148,6 +151,7 @@ class Pass(ABC):
     needs: ClassVar[frozenset[Need]] = frozenset()
     #: one sentence
     summary: ClassVar[str] = ""
+    trials: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     Params: ClassVar[type[Params]] = Params
 
     @abstractmethod

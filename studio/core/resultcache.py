@@ -14,6 +14,8 @@ from studio.core.stepcache import GRACE, StepCache
 
 #: Seconds after which what a killed process was writing is nobody's any more.
 ABANDONED = 86_400.0
+#: Outputs that are kept may take this part of the models' limit.
+OUTPUTS_SHARE = 4
 
 
 class ResultCache:
@@ -42,6 +44,11 @@ class ResultCache:
     def scratch(self) -> Path:
         """Where work in progress lies, on the blobs' file system."""
         return self.root / "tmp"
+
+    @property
+    def outputs(self) -> Path:
+        """Where models' outputs on datasets are kept, one folder for each."""
+        return self.root / "cache" / "outputs"
 
     @property
     def bytes(self) -> int:
@@ -83,7 +90,7 @@ class ResultCache:
         self.steps.clean(ABANDONED)
         self.memo.tidy(min(limit, MOST_BYTES))
         self._clean_scratch()
-        return freed
+        return freed + self._tidy_outputs(limit // OUTPUTS_SHARE, grace)
 
     def clear(self) -> int:
         """Remove every result that no living process needs; gives the bytes freed.
@@ -94,6 +101,18 @@ class ResultCache:
             When a file cannot be removed.
         """
         return self.tidy(0, grace=0.0)
+
+    def _tidy_outputs(self, limit: int, grace: float) -> int:
+        """Remove the outputs used longest ago until they take at most `limit` bytes; gives the bytes freed."""
+        folders = {path: path.stat().st_mtime for path in self.outputs.glob("*/index.json")}
+        room, freed = limit, 0
+        for index in sorted(folders, key=lambda path: -folders[path]):
+            size = folder_bytes(index.parent)
+            room -= size
+            if room < 0 and time.time() - folders[index] > grace:
+                remove(index.parent)
+                freed += size
+        return freed
 
     def _clean_scratch(self) -> None:
         with suppress(OSError):

@@ -10,6 +10,7 @@ from studio.core.adapted import AdaptedModel, RoundedModel
 from studio.core.dataset import Dataset
 from studio.core.errors import DataError
 from studio.core.evaluate import Candidate, evaluate
+from studio.core.evaluation import Evaluation
 from studio.core.frozen import Frozen
 from studio.core.interface import InterfaceChange, changes_of
 from studio.core.metric import Metric
@@ -17,9 +18,13 @@ from studio.core.metrics import DEFAULTS, UNLABELLED, make_metric
 from studio.core.registry import Registry
 from studio.core.report import Reporter
 from studio.core.runtime import LoadedModel, RunOptions
+from studio.jobs.tasks.check_data import glance
 from studio.jobs.tasks.subject import Subject
 from studio.jobs.tasks.surroundings import data_for, find_place, original_data
 from studio.locations import load_registry
+
+#: below this accuracy it is asked whether the data is read rightly
+POOR = 0.5
 
 
 class EvaluateModels(Frozen):
@@ -49,7 +54,24 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
             for subject, own in zip(wanted.models, changes, strict=True)
         ]
         found = evaluate(candidates, dataset, metrics, reporter, batch=wanted.batch)
+    if alike or not changes[0]:
+        found = _with_doubts(registry, wanted, dataset, found, reporter)
     return {"evaluations": [item.model_dump(mode="json") for item in found]}
+
+
+def _with_doubts(
+    registry: Registry, wanted: EvaluateModels, dataset: Dataset, found: tuple[Evaluation, ...], reporter: Reporter
+) -> tuple[Evaluation, ...]:
+    """Add to the first model's evaluations what speaks against the data, which a low figure may come from."""
+    first = wanted.models[0]
+    poor = any(item.metric == "top1" and item.estimate.value < POOR and not item.baseline_sha256 for item in found)
+    place = find_place(registry, first.device.spec)
+    doubts = glance(place, first.artifact, dataset, reporter, thorough=poor)
+    own = [item for item in found if item.model_sha256 == first.artifact.sha256] or list(found)
+    return tuple(
+        item.model_copy(update={"warnings": (*item.warnings, *doubts)}) if doubts and item in own else item
+        for item in found
+    )
 
 
 def _candidate(

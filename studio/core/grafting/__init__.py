@@ -1,0 +1,1 @@
+"""Models that are one model in some layers and its variant in others."""
