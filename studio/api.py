@@ -1,6 +1,7 @@
 """The only module that plugins import: the contracts of `studio.core`."""
 
 from studio.core.artifact import Artifact, ExternalFile, open_artifact
+from studio.core.attribution import attribute, grouped
 from studio.core.batching import Feed, feeds_for, fixed_batch, has_batch_axis, run_batch
 from studio.core.classes import class_scores, same_class
 from studio.core.cpu import CpuInfo, cpu_info
@@ -119,6 +120,7 @@ __all__ = [
     "Window",
     "accelerators",
     "as_numpy_dtype",
+    "attribute",
     "canonical_json",
     "check_feeds",
     "class_scores",
@@ -131,6 +133,7 @@ __all__ = [
     "fixed_batch",
     "fraction_estimate",
     "gather_moments",
+    "grouped",
     "has_batch_axis",
     "least_bytes",
     "left_alone",

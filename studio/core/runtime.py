@@ -52,7 +52,17 @@ class RunOptions(Frozen):
 
 
 class ExecutedNode(Frozen):
-    """A node as the runtime really executed it, from its own counters."""
+    """A node as the runtime really executed it, from its own counters.
+
+    Attributes
+    ----------
+    sources
+        Nodes of the model that it executes, by `provenance.node_names`; several when they were fused.
+    feeds
+        Nodes of the model that the kernels after it execute.
+    inserted
+        Whether the runtime put it there (a reorder, a conversion): no node of the model asks for it.
+    """
 
     name: str
     operator: str
@@ -62,6 +72,8 @@ class ExecutedNode(Frozen):
     kernel: str = ""
     placement: str = ""
     sources: tuple[str, ...] = ()
+    feeds: tuple[str, ...] = ()
+    inserted: bool = False
 
 
 class LoadedModel(ABC):
