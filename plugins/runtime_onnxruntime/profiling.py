@@ -152,11 +152,11 @@ def _layout(args: dict[str, Any], blocked: bool) -> str:
 def _precision(args: dict[str, Any]) -> str:
     """Give the type that a kernel computes in: that of its first input, else of its first output.
 
-    Kernels that quantize their first input by themselves compute in the type of the second, the weights.
+    Kernels that quantize their input by themselves compute in the type of the weights.
     """
     inputs = args.get("input_type_shape")
     if args["op_name"] in _QUANTIZE_INSIDE and inputs:
-        inputs = inputs[1:]
+        inputs = [typed for typed in inputs if "float" not in typed]
     for shapes in (inputs, args.get("output_type_shape")):
         for typed in shapes or ():
             for element in typed:

@@ -22,10 +22,11 @@ _LAYERS = ("operator", "time", "share", "node", "precision", "layout", "kernel",
 
 
 class ProfileRow(Frozen):
-    """A profile; times in milliseconds. `unexplained_ms` is the clean latency less the sum of layers."""
+    """A profile; times in milliseconds. `unexplained_ms` is `beside_ms`, without counters, less the sum of layers."""
 
     profile: Profile
     clean_ms: float | None
+    beside_ms: float | None
     counted_ms: float
     unexplained_ms: float | None
 
@@ -99,6 +100,7 @@ def _row(profile: Profile) -> ProfileRow:
     return ProfileRow(
         profile=profile,
         clean_ms=None if profile.clean_ns is None else profile.clean_ns / 1e6,
+        beside_ms=None if profile.beside_ns is None else profile.beside_ns / 1e6,
         counted_ms=profile.counted_ns / 1e6,
         unexplained_ms=None if rest is None else rest / 1e6,
     )
@@ -136,8 +138,10 @@ def _sum(profile: Profile) -> str:
     if profile.clean_ns is None or profile.unexplained_ns is None:
         return text
     clean = f"clean latency {profile.clean_ns / 1e6:.3f} ms (median of {profile.samples})"
-    meaning = "between kernels" if profile.unexplained_ns >= 0 else "what counting costs, or drift"
-    return f"{text}; {clean}; unexplained {profile.unexplained_ns / 1e6:+.3f} ms ({meaning})"
+    if profile.beside_ns is not None:
+        clean += f", {profile.beside_ns / 1e6:.3f} ms in turns with the counted runs"
+    meaning = "between kernels" if profile.unexplained_ns >= 0 else "what counting costs"
+    return f"{clean}; {text}; unexplained {profile.unexplained_ns / 1e6:+.3f} ms ({meaning})"
 
 
 def _side(profile: Profile) -> tuple[str, ...]:

@@ -102,8 +102,11 @@ class Profile(Frozen):
         Executed kernels in order; empty where the runtime has no counters.
     clean_ns
         Median latency in nanoseconds without counters; None when it was not measured.
+    beside_ns
+        Latency without counters, taken in turns with the counted runs (the calmest turn of each): what the sum
+        of the layers is held against.
     samples
-        Inferences that it is the median of.
+        Inferences that `clean_ns` is the median of.
     runs
         Inferences that the layers' times are typical of.
     threads
@@ -121,6 +124,7 @@ class Profile(Frozen):
     synthetic: bool
     layers: tuple[LayerProfile, ...]
     clean_ns: int | None = None
+    beside_ns: int | None = None
     samples: int = 0
     runs: int = 0
     placement: dict[str, int] = {}
@@ -134,15 +138,23 @@ class Profile(Frozen):
 
     @property
     def unexplained_ns(self) -> int | None:
-        """Clean latency less the sum of layers: positive is time between kernels, negative the counters' own cost."""
-        return None if self.clean_ns is None or not self.layers else self.clean_ns - self.counted_ns
+        """Latency without counters less the sum of layers, measured in turns.
+
+        Positive is time between kernels; negative is what counting costs.
+        """
+        beside = self.beside_ns or self.clean_ns
+        return None if beside is None or not self.layers else beside - self.counted_ns
 
     @property
     def counter_factor(self) -> float:
-        """How much the counters (and drift between the passes) inflate the layers: 1 where they fit the clean latency."""
-        if not self.clean_ns or not self.counted_ns:
-            return 1.0
-        return max(1.0, self.counted_ns / self.clean_ns)
+        """How much counting inflates the layers: 1 where their sum fits into the latency without counters."""
+        beside = self.beside_ns or self.clean_ns
+        return max(1.0, self.counted_ns / beside) if beside and self.counted_ns else 1.0
+
+    @property
+    def drift(self) -> float:
+        """Clean latency over that beside the counted runs: what the machine did between the two."""
+        return self.clean_ns / self.beside_ns if self.clean_ns and self.beside_ns else 1.0
 
 
 def layer_kind(node: ExecutedNode, operators: Sequence[str]) -> LayerKind:

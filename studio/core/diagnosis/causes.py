@@ -40,12 +40,12 @@ class Side:
 
     def ms(self, layer: LayerProfile) -> float:
         """Milliseconds of a layer, brought from the counted pass to the clean latency."""
-        return layer.nanoseconds / self.profile.counter_factor / 1e6
+        return layer.nanoseconds * self.profile.drift / self.profile.counter_factor / 1e6
 
     def between_ms(self) -> float:
         """Milliseconds of the clean latency in which no kernel runs."""
         rest = self.profile.unexplained_ns
-        return max(0.0, rest / 1e6) if rest is not None else 0.0
+        return max(0.0, rest * self.profile.drift / 1e6) if rest is not None else 0.0
 
 
 @dataclass(frozen=True)

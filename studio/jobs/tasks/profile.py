@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.core.artifact import Artifact
 from studio.core.attribution import CORES
 from studio.core.frozen import Frozen
+from studio.core.lineage import lineage
 from studio.core.modelfile import read_light_proto
 from studio.core.nodework import ModelWork, model_work
 from studio.core.profile import LayerProfile, Profile, layer_kind
 from studio.core.provenance import node_names
 from studio.core.report import Reporter
-from studio.core.runtime import ExecutedNode, RunOptions
+from studio.core.runtime import ExecutedNode, LoadedModel, RunOptions
 from studio.jobs.tasks.feeding import feed
 from studio.jobs.tasks.subject import Subject
 from studio.jobs.tasks.surroundings import find_place
@@ -23,12 +25,15 @@ from studio.locations import load_registry
 
 if TYPE_CHECKING:
     import onnx
+    from numpy.typing import NDArray
 
-#: inferences that times are typical of: counters are noisy, and this pass need not be long
-RUNS = 50
-#: of a slow model fewer, so that they take about so long
-SECONDS = 4.0
-FEWEST = 5
+#: counted inferences in a turn: counters are noisy, and this pass need not be long
+RUNS = 10
+#: turns with counters, each between turns without
+TURNS = 6
+#: after so many seconds no further turn begins; a slow model has fewer inferences in a turn
+SECONDS = 6.0
+FEWEST = 3
 
 
 class ProfileModel(Frozen):
@@ -68,12 +73,7 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     place = find_place(registry, subject.device.spec)
     reporter.progress(0, 0, f"profiling {subject.name}")
     with place.runtime.load(subject.artifact, place.device, wanted.run) as model:
-        call = model.bind(feeds.arrays)
-        call()
-        started = time.perf_counter()
-        call()
-        runs = _runs(time.perf_counter() - started)
-        nodes = model.profile(feeds.arrays, runs) or ()
+        nodes, runs, beside = _in_turns(model, feeds.arrays, reporter)
         warnings, placement = tuple(model.warnings), dict(model.placement)
     proto = read_light_proto(subject.artifact.path)
     profile = Profile(
@@ -85,6 +85,7 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
         batch=feeds.batch,
         synthetic=feeds.synthetic,
         layers=_layers(nodes, proto, model_work(proto, feeds.shapes), _origins(wanted, proto)),
+        beside_ns=beside,
         runs=runs,
         placement=placement,
         warnings=warnings,
@@ -92,14 +93,49 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     return Profiled(nodes=nodes, profile=profile).model_dump(mode="json")
 
 
-def _runs(seconds: float) -> int:
-    return max(FEWEST, min(RUNS, round(SECONDS / max(seconds, 1e-6))))
+def _in_turns(
+    model: LoadedModel, arrays: Mapping[str, NDArray[Any]], reporter: Reporter
+) -> tuple[tuple[ExecutedNode, ...], int, int]:
+    """Run with and without counters in turns, so that the machine's drift hits both alike.
+
+    Other programs stretch a whole inference and leave most of its kernels alone, so the calmest turn of
+    either kind is taken: only these two tell how much time is between kernels.
+
+    Returns
+    -------
+    tuple
+        Executed nodes of the turn with the least sum; counted runs in all; the least median latency of
+        the turns without counters, in nanoseconds.
+    """
+    call = model.bind(arrays)
+    call()
+    started = time.perf_counter_ns()
+    call()
+    runs = max(FEWEST, min(RUNS, round(1e9 * SECONDS / TURNS / (time.perf_counter_ns() - started))))
+    turns: list[tuple[ExecutedNode, ...]] = []
+    clean: list[float] = []
+    started = time.perf_counter_ns()
+    while len(turns) < TURNS and (not turns or time.perf_counter_ns() - started < 1e9 * SECONDS):
+        reporter.check()
+        clean.append(_clean(call, runs))
+        turns.append(model.profile(arrays, runs) or ())
+    clean.append(_clean(call, runs))
+    calmest = min(turns, key=lambda turn: sum(node.nanoseconds for node in turn))
+    return calmest, runs * len(turns), round(min(clean))
+
+
+def _clean(call: Callable[[], Any], runs: int) -> float:
+    """Give the median latency without counters, after some runs that bring the model back into the caches."""
+    times = []
+    for _ in range(runs + 2):
+        started = time.perf_counter_ns()
+        call()
+        times.append(time.perf_counter_ns() - started)
+    return statistics.median(times[2:])
 
 
 def _origins(wanted: ProfileModel, proto: onnx.ModelProto) -> Mapping[str, tuple[str, ...]]:
     """Give the nodes of the source that each node came from: itself, where there is no other source."""
-    from studio.core.lineage import lineage
-
     if wanted.provenance is not None:
         return wanted.provenance
     if wanted.source is None or wanted.source.sha256 == wanted.subject.artifact.sha256:
