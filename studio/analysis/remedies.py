@@ -24,9 +24,9 @@ def _remedy(cause: Cause, baseline: Side, variant: Side) -> Remedy | None:
     if cause.kind in ("no fast kernel", "memory-bound", "too small"):
         return _leave_in_float(cause, variant)
     if cause.kind == "conversion":
-        return _fewer_conversions(cause, variant)
+        return _fewer_conversions(variant)
     if cause.kind == "fusion lost":
-        return _fuse(cause, variant)
+        return _fuse(variant)
     if cause.kind == "reorder":
         return Remedy(text="Clean the graph up: transposes that cancel are removed.", step="graph.clean")
     if cause.kind == "still in float":
@@ -70,7 +70,7 @@ def _exclude(step: str, nodes: Sequence[str]) -> Remedy:
     return Remedy(text=f"Leave {some} in float.", step=f"{step}:scope.exclude={'|'.join(usable)}")
 
 
-def _fewer_conversions(cause: Cause, variant: Side) -> Remedy:
+def _fewer_conversions(variant: Side) -> Remedy:
     if _dynamic(variant):
         return Remedy(
             text="Quantize statically: ranges are then known, and nothing is measured while the model runs.",
@@ -83,7 +83,7 @@ def _fewer_conversions(cause: Cause, variant: Side) -> Remedy:
     return Remedy(text="Leave the model in float32 where the device does not compute in the smaller type.")
 
 
-def _fuse(cause: Cause, variant: Side) -> Remedy:
+def _fuse(variant: Side) -> Remedy:
     if any(layer.integer for layer in variant.profile.layers) and not _dynamic(variant):
         return Remedy(
             text="Quantize what lies between the layers too, so that it can be fused again.",
@@ -98,6 +98,11 @@ def _fuse(cause: Cause, variant: Side) -> Remedy:
 
 
 def _quantize_more(variant: Side) -> Remedy:
+    if _dynamic(variant):
+        return Remedy(
+            text=f"{variant.profile.device} runs dynamic quantization in float: quantize statically.",
+            step="quantize.static",
+        )
     return Remedy(
         text="Quantize them too, unless their accuracy forbids it.",
         step="quantize.static:operators=Conv|Gemm|MatMul|ConvTranspose",

@@ -18,6 +18,7 @@ from studio.core.profile import LayerProfile, Profile, slowest
 
 #: nodes of a cause that are named; --json has all
 _NAMED = 4
+_KINDS = ("kind", "kernels", "time", "share")
 _LAYERS = ("operator", "time", "share", "node", "precision", "layout", "kernel", "on", "MACs", "bytes")
 
 
@@ -59,7 +60,9 @@ def print_profile(console: Console, profiles: Sequence[Profile], top: int, trace
             hidden = len(profile.layers) - len(rows)
             if hidden > 0:
                 console.print(f"{hidden} more layers: --top {len(profile.layers)}, or --json.", style="dim")
-            print_grid(console, ("kind", "kernels", "time", "share"), _kinds(profile), right={"kernels", "time", "share"})
+            print_grid(
+                console, ("kind", "kernels", "time", "share"), _kinds(profile), right={"kernels", "time", "share"}
+            )
         else:
             console.print("This runtime counts no layers.", style="yellow")
         console.print(_sum(profile), markup=False)
@@ -126,7 +129,7 @@ def _kinds(profile: Profile) -> list[tuple[str, ...]]:
     times: Counter[str] = Counter()
     for layer in profile.layers:
         times[layer.kind] += layer.nanoseconds
-    numbers = Counter(layer.kind for layer in profile.layers)
+    numbers: Counter[str] = Counter(layer.kind for layer in profile.layers)
     return [
         (kind, str(numbers[kind]), f"{time / 1e6:.3f} ms", _share(time, profile.counted_ns))
         for kind, time in times.most_common()

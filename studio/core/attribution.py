@@ -18,14 +18,18 @@ if TYPE_CHECKING:
 
 #: operators that do the arithmetic which a kernel is made for
 CORES = frozenset(
-    ["Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "Gemm", "MatMul", "MatMulInteger", "QLinearMatMul"]
-    + ["MatMulNBits", "Attention", "MultiHeadAttention", "GRU", "LSTM", "RNN", "Einsum", "FusedConv", "FusedMatMul"]
-    + ["FusedGemm", "QGemm", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "GroupQueryAttention"]
+    (
+        "Conv ConvTranspose ConvInteger QLinearConv FusedConv Gemm MatMul MatMulInteger QLinearMatMul MatMulNBits "
+        "FusedMatMul FusedGemm QGemm DynamicQuantizeMatMul MatMulIntegerToFloat Einsum "
+        "Attention MultiHeadAttention GroupQueryAttention GRU LSTM RNN"
+    ).split()
 )
 #: operators that engines append to the kernel before them
 EPILOGUES = frozenset(
-    ["Relu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "LeakyRelu", "PRelu", "Elu", "Gelu", "Softplus"]
-    + ["Add", "Sub", "Mul", "Div", "BatchNormalization", "QuantizeLinear"]
+    (
+        "Relu Clip Sigmoid HardSigmoid HardSwish Tanh LeakyRelu PRelu Elu Gelu Softplus "
+        "Add Sub Mul Div BatchNormalization QuantizeLinear"
+    ).split()
 )
 
 
@@ -86,8 +90,7 @@ class _Flow:
 
     def attribute(self, claims: Mapping[str, int]) -> dict[str, int]:
         owners: list[int | None] = [
-            claims.get(name) if not constant else None
-            for name, constant in zip(self.names, self.constant, strict=True)
+            claims.get(name) if not constant else None for name, constant in zip(self.names, self.constant, strict=True)
         ]
         self._forward(owners)
         self._backward(owners)

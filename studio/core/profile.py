@@ -15,7 +15,9 @@ LayerKind = Literal["compute", "conversion", "reorder", "other"]
 _CONVERSIONS = frozenset(
     ["QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast", "Convert", "FakeQuantize", "CastLike"]
 )
-_REORDERS = frozenset(["Reorder", "ReorderInput", "ReorderOutput", "Transpose", "Permute", "MemcpyFromHost", "MemcpyToHost"])
+_REORDERS = frozenset(
+    ["Reorder", "ReorderInput", "ReorderOutput", "Transpose", "Permute", "MemcpyFromHost", "MemcpyToHost"]
+)
 #: operators that ask for integers, alone or with what they are fused with
 _STATED = frozenset(["ConvInteger", "MatMulInteger", "DequantizeLinear"])
 

@@ -120,7 +120,7 @@ class _Judge:
             variant_ms=time,
             variant_kernel=_kernel(layer),
         )
-        kind: CauseKind = layer.kind if layer.kind in ("conversion", "reorder") else otherwise  # type: ignore[assignment]
+        kind: CauseKind = layer.kind if layer.kind in ("conversion", "reorder") else otherwise
         if self._fell_back(layer, self._b):
             kind = "fallback"
         return _Part(kind, delta, layer)
@@ -138,7 +138,7 @@ class _Judge:
         )
         kind: CauseKind = "fusion won" if group.elsewhere else "work removed"
         if layer.kind in ("conversion", "reorder") and not group.elsewhere:
-            kind = layer.kind  # type: ignore[assignment]
+            kind = layer.kind
         return _Part(kind, delta, layer)
 
     def _both(self, own: LayerProfile, others: Sequence[LayerProfile]) -> Iterator[_Part]:

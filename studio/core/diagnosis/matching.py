@@ -83,13 +83,13 @@ def _by_origin(baseline: Sequence[LayerProfile], variant: Sequence[LayerProfile]
     covered: set[str] = set()
     for layer in variant:
         covered.update(layer.origins)
-        index = _home(layer, baseline, homes)
-        if index is None:
+        home = _home(layer, baseline, homes)
+        if home is None:
             added.append(Group(None, [layer]))
             continue
-        own = baseline[index]
+        own = baseline[home]
         same = bool(layer.cores) == bool(own.cores) and layer.kind == own.kind
-        (groups[index].main if same else groups[index].extra).append(layer)
+        (groups[home].main if same else groups[home].extra).append(layer)
     for group in groups:
         _settle(group, covered)
     return [*groups, *added]

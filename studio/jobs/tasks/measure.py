@@ -102,9 +102,7 @@ class _Rig:
         self.subject, self.run = subject, way
         self.place = find_place(registry, subject.device.spec)
         self.feeds: Feeds = feed(registry, subject.artifact, wanted.data, wanted.batch, wanted.dims, wanted.seed)
-        self.model: LoadedModel = stack.enter_context(
-            self.place.runtime.load(subject.artifact, self.place.device, way)
-        )
+        self.model: LoadedModel = stack.enter_context(self.place.runtime.load(subject.artifact, self.place.device, way))
 
     def measurement(
         self,
