@@ -18,18 +18,52 @@ if TYPE_CHECKING:
 
 #: operators that do the arithmetic which a kernel is made for
 CORES = frozenset(
-    (
-        "Conv ConvTranspose ConvInteger QLinearConv FusedConv Gemm MatMul MatMulInteger QLinearMatMul MatMulNBits "
-        "FusedMatMul FusedGemm QGemm DynamicQuantizeMatMul MatMulIntegerToFloat Einsum "
-        "Attention MultiHeadAttention GroupQueryAttention GRU LSTM RNN"
-    ).split()
+    [
+        "Conv",
+        "ConvTranspose",
+        "ConvInteger",
+        "QLinearConv",
+        "FusedConv",
+        "Gemm",
+        "MatMul",
+        "MatMulInteger",
+        "QLinearMatMul",
+        "MatMulNBits",
+        "FusedMatMul",
+        "FusedGemm",
+        "QGemm",
+        "DynamicQuantizeMatMul",
+        "MatMulIntegerToFloat",
+        "Einsum",
+        "Attention",
+        "MultiHeadAttention",
+        "GroupQueryAttention",
+        "GRU",
+        "LSTM",
+        "RNN",
+    ]
 )
 #: operators that engines append to the kernel before them
 EPILOGUES = frozenset(
-    (
-        "Relu Clip Sigmoid HardSigmoid HardSwish Tanh LeakyRelu PRelu Elu Gelu Softplus "
-        "Add Sub Mul Div BatchNormalization QuantizeLinear"
-    ).split()
+    [
+        "Relu",
+        "Clip",
+        "Sigmoid",
+        "HardSigmoid",
+        "HardSwish",
+        "Tanh",
+        "LeakyRelu",
+        "PRelu",
+        "Elu",
+        "Gelu",
+        "Softplus",
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "BatchNormalization",
+        "QuantizeLinear",
+    ]
 )
 
 

@@ -102,7 +102,7 @@ class _Judge:
             for layer in group.extra:
                 yield self._only_variant(layer, self._extra_kind(layer, group.baseline))
             if group.main:
-                yield from self._both(group.baseline, group.main)
+                yield from self._both(group.baseline, group.main, group.extra)
             else:
                 yield self._only_baseline(group)
 
@@ -141,7 +141,9 @@ class _Judge:
             kind = layer.kind
         return _Part(kind, delta, layer)
 
-    def _both(self, own: LayerProfile, others: Sequence[LayerProfile]) -> Iterator[_Part]:
+    def _both(
+        self, own: LayerProfile, others: Sequence[LayerProfile], extra: Sequence[LayerProfile]
+    ) -> Iterator[_Part]:
         """Split the difference of a layer: first what less work explains, then what the way of running it does."""
         before, after = self._a.ms(own), sum(self._b.ms(layer) for layer in others)
         rest = after - before
@@ -161,6 +163,8 @@ class _Judge:
             yield _Part("work removed" if work < 0 else "work added", _share(whole, work), others[0])
             rest -= work
         kind = self._kind(own, others[0], rest)
+        if kind in (None, "other kernel"):
+            kind = self._fused_otherwise(own, others, extra) or kind
         if kind is not None:
             yield _Part(kind, _share(whole, rest), others[0])
 
@@ -181,6 +185,15 @@ class _Judge:
         if other.cores and not other.integer and (self._quantized or other.stated_integer > own.stated_integer):
             return "still in float"
         return "other kernel" if _kernel(own) != _kernel(other) or own.layout != other.layout else None
+
+    def _fused_otherwise(
+        self, own: LayerProfile, others: Sequence[LayerProfile], extra: Sequence[LayerProfile]
+    ) -> CauseKind | None:
+        """Say whether a kernel does less or more than before: that belongs to the fusion, not to the kernel."""
+        if any(layer.kind == "other" and self._extra_kind(layer, own) == "fusion lost" for layer in extra):
+            return "fusion lost"
+        more = {origin for layer in others for origin in layer.origins} - set(own.origins)
+        return "fusion won" if more else None
 
     def _lowered(self, own: LayerProfile, rest: float) -> CauseKind:
         if rest < 0:
