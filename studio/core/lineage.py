@@ -33,13 +33,17 @@ def lineage(source: onnx.GraphProto, result: onnx.GraphProto) -> dict[str, tuple
     order = {name: place for place, name in enumerate(names)}
     claims: dict[str, int] = {}
     inserted: set[str] = set()
+    #: tensor to the node of the result that computed its values, conversions looked through
+    behind: dict[str, str] = {}
     for node, name in zip(result.node, node_names(result), strict=True):
         found = _claim(node, name, makers, operators)
-        if found:
-            claims[name] = order[found]
+        maker = name
         if _converts(node, operators.get(found, "")):
             inserted.add(name)
-            claims.pop(name, None)
+            maker = behind.get(node.input[0], "") if node.input else ""
+        if found and maker:
+            claims.setdefault(maker, order[found])
+        behind.update((out, maker) for out in node.output if out and maker)
     owners = attribute(result, claims)
     kept = {names[owner] for owner in claims.values()}
     before = _absorbed(source, kept, order)

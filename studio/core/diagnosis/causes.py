@@ -158,15 +158,19 @@ class _Judge:
             variant_kernel=_kernel(others[0]),
             bound=bound(others[0], self._rates),
         )
+        work = 0.0
         if own.macs and macs and abs(macs / own.macs - 1) > _SAME_WORK:
             work = before * (macs / own.macs - 1)
-            yield _Part("work removed" if work < 0 else "work added", _share(whole, work), others[0])
-            rest -= work
-        kind = self._kind(own, others[0], rest)
+        kind = self._kind(own, others[0], rest - work)
         if kind in (None, "other kernel"):
             kind = self._fused_otherwise(own, others, extra) or kind
+        if kind is None:
+            # Nothing but the work is different: what it does not explain in proportion is the kernel's efficiency.
+            work = rest if work else 0.0
+        if work:
+            yield _Part("work removed" if work < 0 else "work added", _share(whole, work), others[0])
         if kind is not None:
-            yield _Part(kind, _share(whole, rest), others[0])
+            yield _Part(kind, _share(whole, rest - work), others[0])
 
     def _kind(self, own: LayerProfile, other: LayerProfile, rest: float) -> CauseKind | None:
         """Say why the same work takes another time; None when nothing about it is different."""
