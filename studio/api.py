@@ -2,6 +2,7 @@
 
 from studio.core.artifact import Artifact, ExternalFile, open_artifact
 from studio.core.assignment import Assignment, Item, Limits, assign
+from studio.core.attribution import attribute, grouped
 from studio.core.batching import Feed, feeds_for, fixed_batch, has_batch_axis, run_batch
 from studio.core.classes import class_scores, same_class
 from studio.core.cpu import CpuInfo, cpu_info
@@ -155,6 +156,7 @@ __all__ = [
     "accelerators",
     "as_numpy_dtype",
     "assign",
+    "attribute",
     "canonical_json",
     "changes_text",
     "check_feeds",

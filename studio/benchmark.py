@@ -12,7 +12,7 @@ from studio.core.runtime import ExecutedNode, RunOptions
 from studio.core.statistics import RatioEstimate, compare
 from studio.jobs.tasks.footprint import Footprint, MeasureFootprint
 from studio.jobs.tasks.measure import MeasuredPair, MeasurePair
-from studio.jobs.tasks.profile import Profile, ProfileModel
+from studio.jobs.tasks.profile import Profiled, ProfileModel
 from studio.jobs.tasks.subject import Subject
 from studio.workbench import Watch, Workbench
 
@@ -190,7 +190,7 @@ def _layers(
             seed=options.seed,
         )
         found = work.run_task("profile", request, f"profile {subject.name}", exclusive=True, watch=watch)
-        layers[subject.key] = Profile.model_validate(found).nodes
+        layers[subject.key] = Profiled.model_validate(found).nodes
     return layers
 
 

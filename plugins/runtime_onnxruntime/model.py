@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.api import Artifact, ExecutedNode, LoadedModel, RunOptions, RuntimeLoadError, check_feeds
 
 from .backends import Backend
+from .cached import optimized_before
 from .errors import run_error
 from .options import not_honoured, session_options
 from .profiling import profile_model
@@ -24,9 +27,15 @@ _MEMORY = {"CUDAExecutionProvider": "cuda", "TensorrtExecutionProvider": "cuda",
 class OrtModel(LoadedModel):
     """A session and how to run it."""
 
-    def __init__(self, ort: Any, artifact: Artifact, backend: Backend, options: RunOptions) -> None:
+    def __init__(
+        self, ort: Any, artifact: Artifact, backend: Backend, options: RunOptions, cache: Path | None = None
+    ) -> None:
         self._ort, self._artifact, self._backend, self._options = ort, artifact, backend, options
-        session = open_session(ort, artifact, backend, session_options(ort, backend, options))
+        settings = session_options(ort, backend, options)
+        loaded = artifact if cache is None else optimized_before(ort, artifact, settings, cache)
+        started = time.perf_counter_ns()
+        session = open_session(ort, loaded, backend, settings)
+        self.stages_ns = {"session": time.perf_counter_ns() - started}
         self._session: Any = session
         self.inputs = describe_args(session.get_inputs(), artifact, "input")
         self.outputs = describe_args(session.get_outputs(), artifact, "output")

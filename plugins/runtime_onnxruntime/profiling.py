@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: Above this many bytes the optimized graph is not written out to lead fused nodes back.
 _LARGEST_WRITTEN = 1 << 29
 _KERNEL = "_kernel_time"
+#: kernels with a float input that they quantize on their own
+_QUANTIZE_INSIDE = frozenset(["DynamicQuantizeMatMul", "DynamicQuantizeLSTM"])
 _PRECISIONS = {"float": "f32", "double": "f64", "float16": "f16", "bfloat16": "bf16", "bool": "bool"}
 
 
@@ -123,22 +125,39 @@ def _add(times: dict[Key, tuple[int, Event]], key: Key, microseconds: int, event
 
 def _node(key: Key, nanoseconds: int, args: dict[str, Any], origins: Origins, backend: Backend) -> ExecutedNode:
     name, operator, _ = key
-    blocked = name.endswith("_nchwc")
+    blocked = name.endswith("_nchwc") or operator == "ReorderInput"
+    origin = origins.of(name)
     return ExecutedNode(
         name=name,
         operator=operator,
         nanoseconds=max(0, nanoseconds),
         precision=_precision(args),
-        layout="nchwc" if blocked else "",
+        layout=_layout(args, blocked),
         kernel=f"{operator} (NCHWc)" if blocked else operator,
         placement=spec_of(args.get("provider", backend.provider), backend),
-        sources=origins.sources(name),
+        sources=origin.sources,
+        feeds=origin.feeds,
+        inserted=origin.inserted,
     )
 
 
+def _layout(args: dict[str, Any], blocked: bool) -> str:
+    """Give the layout of pictures: blocked by channels, or as ONNX states it."""
+    if blocked:
+        return "nchwc"
+    shapes = args.get("output_type_shape") or ()
+    return "nchw" if any(len(shape) == 4 for typed in shapes for shape in typed.values()) else ""
+
+
 def _precision(args: dict[str, Any]) -> str:
-    """Give the type that a kernel computes in: that of its first input, else of its first output."""
-    for shapes in (args.get("input_type_shape"), args.get("output_type_shape")):
+    """Give the type that a kernel computes in: that of its first input, else of its first output.
+
+    Kernels that quantize their input by themselves compute in the type of the weights.
+    """
+    inputs = args.get("input_type_shape")
+    if args["op_name"] in _QUANTIZE_INSIDE and inputs:
+        inputs = [typed for typed in inputs if "float" not in typed]
+    for shapes in (inputs, args.get("output_type_shape")):
         for typed in shapes or ():
             for element in typed:
                 return _PRECISIONS.get(element) or str(element.replace("uint", "u").replace("int", "i"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from studio.api import (
@@ -43,11 +44,26 @@ class OnnxRuntime(Runtime):
 
     def load(self, artifact: Artifact, device: Device, options: RunOptions) -> LoadedModel:
         """Load a model by path; see the contract."""
+        return self._load(artifact, device, options, None)
+
+    def load_cached(self, artifact: Artifact, device: Device, options: RunOptions, folder: Path) -> LoadedModel | None:
+        """Load the graph as an earlier load optimized it; see the contract.
+
+        Providers that compile keep what they made in ways of their own, and one file holds 2 GB at most: for
+        these there is nothing to keep here.
+        """
+        from .cached import LARGEST
+
+        if device.id != "CPU" or artifact.bytes > LARGEST:
+            return None
+        return self._load(artifact, device, options, folder)
+
+    def _load(self, artifact: Artifact, device: Device, options: RunOptions, cache: Path | None) -> LoadedModel:
         from .model import OrtModel
 
         if not artifact.path.is_file():
             raise RuntimeLoadError(f"The model file {artifact.path.name} is gone.", "Restore it, or open it again.")
-        return OrtModel(engine(), artifact, self._backend(device), options)
+        return OrtModel(engine(), artifact, self._backend(device), options, cache)
 
     def _backend(self, device: Device) -> Backend:
         if device.id == "CPU":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from studio.api import Artifact, RunOptions, RuntimeLoadError
@@ -19,14 +21,22 @@ class Compiler:
     runs, it is faster, and quantized models with a dynamic batch may give wrong values otherwise.
     """
 
-    def __init__(self, ov: Any, artifact: Artifact, device: str, options: RunOptions) -> None:
+    def __init__(
+        self, ov: Any, artifact: Artifact, device: str, options: RunOptions, cache: Path | None = None
+    ) -> None:
         self._core = ov.Core()
         self._ov, self._artifact, self._device = ov, artifact, device
         self._properties = supported_properties(self._core, device, options)
+        if cache is not None:
+            self._properties["CACHE_DIR"] = str(cache)
+        #: nanoseconds of reading, and of the last compilation of either kind
+        self.stages_ns: dict[str, int] = {}
+        started = time.perf_counter_ns()
         try:
             self.model: Any = self._core.read_model(str(artifact.path))
         except Exception as error:
             raise load_error(error, artifact.path.name, device) from None
+        self.stages_ns["read"] = time.perf_counter_ns() - started
 
     @property
     def dynamic(self) -> bool:
@@ -49,10 +59,14 @@ class Compiler:
             When the device cannot execute it, or it cannot take these shapes.
         """
         properties = self._properties | ({"PERF_COUNT": True} if counters else {})
+        started = time.perf_counter_ns()
         try:
-            return self._core.compile_model(self._shaped(shapes), self._device, properties)
+            compiled = self._core.compile_model(self._shaped(shapes), self._device, properties)
         except Exception as error:
             raise load_error(error, self._artifact.path.name, self._device) from None
+        stage = "compile for the shapes" if shapes is not None and self.dynamic else "compile"
+        self.stages_ns[stage] = time.perf_counter_ns() - started
+        return compiled
 
     def _shaped(self, shapes: Sequence[tuple[int, ...]] | None) -> Any:
         if shapes is None or not self.dynamic:

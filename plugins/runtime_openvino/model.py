@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.api import (
@@ -40,9 +41,12 @@ class OpenVinoModel(LoadedModel):
     for further ones it runs the dynamic model.
     """
 
-    def __init__(self, ov: Any, artifact: Artifact, device: Device, options: RunOptions) -> None:
+    def __init__(
+        self, ov: Any, artifact: Artifact, device: Device, options: RunOptions, cache: Path | None = None
+    ) -> None:
         self._ov, self._artifact, self._device, self._options = ov, artifact, device, options
-        compiler = Compiler(ov, artifact, device.id, options)
+        compiler = Compiler(ov, artifact, device.id, options, cache)
+        self.stages_ns = compiler.stages_ns
         signature = read_signature(artifact.path)
         self.inputs = describe_ports(compiler.model.inputs, signature.inputs, "input")
         self.outputs = describe_ports(compiler.model.outputs, signature.outputs, "output")

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from studio.api import Artifact, Device, ExecutedNode, node_names, read_proto
+from studio.api import Artifact, Device, ExecutedNode, attribute, grouped, node_names, read_proto
+
+if TYPE_CHECKING:
+    import onnx
+
+#: kernels that OpenVINO puts between others, to change the layout or the type
+_INSERTED = frozenset(["Reorder", "Convert"])
+#: operators of a model that OpenVINO makes several kernels of
+_TAKEN_APART = frozenset(["QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"])
 
 
 def profile_model(
@@ -26,12 +34,11 @@ def profile_model(
         execute()
     total = _microseconds(request)
     means = {name: (total[name] * (runs + 1) - first.get(name, 0.0)) / runs for name in total}
-    return tuple(_nodes(compiled, means, find_sources(artifact), device))
+    return tuple(_nodes(compiled, means, read_proto(artifact.path).graph, device))
 
 
-def find_sources(artifact: Artifact) -> dict[str, str]:
+def find_sources(graph: onnx.GraphProto) -> dict[str, str]:
     """Map what OpenVINO calls an operator (the node's name, or the tensor it makes) to the node."""
-    graph = read_proto(artifact.path).graph
     names = node_names(graph)
     found = {out: name for node, name in zip(graph.node, names, strict=True) for out in node.output if out}
     found.update((node.name, name) for node, name in zip(graph.node, names, strict=True) if node.name)
@@ -46,22 +53,74 @@ def _microseconds(request: Any) -> dict[str, float]:
     }
 
 
-def _nodes(compiled: Any, means: dict[str, float], sources: dict[str, str], device: Device) -> Iterator[ExecutedNode]:
-    for node in compiled.get_runtime_model().get_ordered_ops():
-        name = node.get_friendly_name()
-        if name not in means:
-            continue
-        known = {key: str(getattr(value, "value", value)) for key, value in node.get_rt_info().items()}
+def _nodes(compiled: Any, means: dict[str, float], graph: onnx.GraphProto, device: Device) -> Iterator[ExecutedNode]:
+    kernels = [node for node in compiled.get_runtime_model().get_ordered_ops() if node.get_friendly_name() in means]
+    details = [_details(node) for node in kernels]
+    origins = _origins(kernels, details, graph)
+    for node, known, origin in zip(kernels, details, origins, strict=True):
+        sources, feeds, inserted = origin
         yield ExecutedNode(
-            name=name,
+            name=node.get_friendly_name(),
             operator=known.get("layerType", node.get_type_name()),
-            nanoseconds=max(0, int(means[name] * 1000)),
+            nanoseconds=max(0, int(means[node.get_friendly_name()] * 1000)),
             precision=known.get("runtimePrecision", ""),
             layout=known.get("outputLayouts", ""),
             kernel=known.get("primitiveType", ""),
             placement=device.spec,
-            sources=_originals(known.get("originalLayersNames", ""), sources),
+            sources=sources,
+            feeds=feeds,
+            inserted=inserted,
         )
+
+
+def _details(node: Any) -> dict[str, str]:
+    return {key: str(getattr(value, "value", value)) for key, value in node.get_rt_info().items()}
+
+
+def _origins(
+    kernels: list[Any], details: list[dict[str, str]], graph: onnx.GraphProto
+) -> list[tuple[tuple[str, ...], tuple[str, ...], bool]]:
+    """Give for each kernel the nodes it executes, those that the kernels after it do, and whether it was inserted.
+
+    OpenVINO takes some nodes apart. A kernel that it names after no node is a part of the quantization that the
+    kernel after it belongs to, else it was inserted, as reorders are.
+    """
+    known = find_sources(graph)
+    claims = [
+        (source, index)
+        for index, detail in enumerate(details)
+        for source in _originals(detail.get("originalLayersNames", ""), known)
+    ]
+    groups = grouped(attribute(graph, dict(reversed(claims))), claims)
+    sources = [groups.get(index, ()) for index in range(len(kernels))]
+    users = _users(kernels)
+    serves = list(sources)
+    for index in reversed(range(len(kernels))):
+        serves[index] = serves[index] or next((serves[user] for user in users[index] if serves[user]), ())
+    quantizers = {
+        name for name, node in zip(node_names(graph), graph.node, strict=True) if node.op_type in _TAKEN_APART
+    }
+    found = []
+    for index, detail in enumerate(details):
+        parts = tuple(name for name in serves[index] if name in quantizers)
+        part = parts if detail.get("layerType") not in _INSERTED else ()
+        own = sources[index] or part
+        feeds = tuple(dict.fromkeys(name for user in users[index] for name in serves[user]))
+        found.append((own, feeds, not own))
+    return found
+
+
+def _users(kernels: list[Any]) -> list[list[int]]:
+    places = {node.get_friendly_name(): index for index, node in enumerate(kernels)}
+    return [
+        [
+            places[name]
+            for output in node.outputs()
+            for target in output.get_target_inputs()
+            if (name := target.get_node().get_friendly_name()) in places
+        ]
+        for node in kernels
+    ]
 
 
 def _originals(listed: str, sources: dict[str, str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from studio.api import (
@@ -46,6 +47,16 @@ class OpenVino(Runtime):
 
     def load(self, artifact: Artifact, device: Device, options: RunOptions) -> LoadedModel:
         """Read and compile a model; see the contract."""
+        return self._load(artifact, device, options, None)
+
+    def load_cached(self, artifact: Artifact, device: Device, options: RunOptions, folder: Path) -> LoadedModel | None:
+        """Compile with OpenVINO's model cache (``CACHE_DIR``); see the contract."""
+        import openvino
+
+        exports = "EXPORT_IMPORT" in openvino.Core().get_property(device.id, "OPTIMIZATION_CAPABILITIES")
+        return self._load(artifact, device, options, folder) if exports else None
+
+    def _load(self, artifact: Artifact, device: Device, options: RunOptions, cache: Path | None) -> LoadedModel:
         import openvino
 
         from .model import OpenVinoModel
@@ -55,4 +66,4 @@ class OpenVino(Runtime):
         known = ("CPU",) if device.id == "CPU" else openvino.Core().available_devices
         if device.id not in known:
             raise UsageError(f"OpenVINO has no device {device.id!r} here.", nearest(device.id, known))
-        return OpenVinoModel(openvino, artifact, device, options)
+        return OpenVinoModel(openvino, artifact, device, options, cache)

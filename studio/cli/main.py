@@ -27,6 +27,8 @@ COMMANDS = {
     "survey": "what each pass would touch and is expected to gain here",
     "optimize": "apply passes, verify each, write the result",
     "bench": "measure models in pairs with the first",
+    "profile": "where the time of a model goes: every executed kernel, led back to its nodes",
+    "explain": "why a model is slower or faster than another, in milliseconds for each cause",
     "evaluate": "accuracy with confidence interval",
     "errors": "error of a variant at every tensor, and the first layer where it jumps",
     "sensitivity": "error and time of each layer in other forms, when it alone is changed",

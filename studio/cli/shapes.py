@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from studio.analysis.cold import ColdReport
 from studio.core.datacheck.findings import DataCheck
 from studio.core.device import Device, UnavailableDevice
 from studio.core.disagreement import Disagreements
@@ -154,13 +155,14 @@ class FailureRow(Frozen):
 
 
 class BenchDocument(Document):
-    """``bench --json``."""
+    """``bench --json``; `cold` with ``--cold``."""
 
     models: tuple[BenchModel, ...]
     pairs: tuple[BenchPair, ...]
     failures: tuple[FailureRow, ...]
     options: dict[str, Any]
     environment: Environment
+    cold: tuple[ColdReport, ...] = ()
 
 
 class EvaluationRow(Frozen):

@@ -50,6 +50,16 @@ def reset_peak() -> bool:
     return True
 
 
+def page_faults() -> tuple[int, int] | None:
+    """Count this process's page faults so far: those served from memory, and those from the disk."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_minflt, usage.ru_majflt
+
+
 class MemoryWatch:
     """Watches the memory that loading and running a model takes: made before, told when loaded, asked at the end.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -52,7 +53,17 @@ class RunOptions(Frozen):
 
 
 class ExecutedNode(Frozen):
-    """A node as the runtime really executed it, from its own counters."""
+    """A node as the runtime really executed it, from its own counters.
+
+    Attributes
+    ----------
+    sources
+        Nodes of the model that it executes, by `provenance.node_names`; several when they were fused.
+    feeds
+        Nodes of the model that the kernels after it execute.
+    inserted
+        Whether the runtime put it there (a reorder, a conversion): no node of the model asks for it.
+    """
 
     name: str
     operator: str
@@ -62,6 +73,8 @@ class ExecutedNode(Frozen):
     kernel: str = ""
     placement: str = ""
     sources: tuple[str, ...] = ()
+    feeds: tuple[str, ...] = ()
+    inserted: bool = False
 
 
 class LoadedModel(ABC):
@@ -73,6 +86,8 @@ class LoadedModel(ABC):
     placement: Mapping[str, int] = {}
     #: what a user should know, such as a fallback to another device
     warnings: tuple[str, ...] = ()
+    #: nanoseconds that loading took so far, by stage (``"read"``, ``"compile"``), where the engine has stages
+    stages_ns: Mapping[str, int] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -145,6 +160,18 @@ class Runtime(ABC):
         RuntimeLoadError
             When the engine cannot load it; the message names the operator where the engine's does.
         """
+
+    def load_cached(self, artifact: Artifact, device: Device, options: RunOptions, folder: Path) -> LoadedModel | None:
+        """Load a model with what an earlier load left in `folder`, as a deployment that keeps it would.
+
+        The first time it fills the folder and is slower. None where the engine, or the device, keeps nothing.
+
+        Raises
+        ------
+        RuntimeLoadError
+            When the engine cannot load it.
+        """
+        return None
 
 
 def as_numpy_dtype(name: str) -> np.dtype[Any]:

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from rich.console import Console
 
+from studio.analysis.cold import cold_start
 from studio.benchmark import BenchOptions, BenchResult, measure
 from studio.cli.app import App
+from studio.cli.coldstart import print_cold
 from studio.cli.live import LiveBench
 from studio.cli.options import PATH, SECONDS, check_dims, common, data_option, parse_dims
 from studio.cli.rows import bench_document
@@ -56,9 +59,18 @@ def make_options(batch: int, seconds: float, dims: Sequence[str], seed: int, **r
 @data_option
 @bench_options
 @click.option("--per-layer", is_flag=True, help="Also show the time of each executed node (a pass of its own).")
+@click.option("--cold", is_flag=True, help="Also start each model in fresh processes: load, compile, cached, first.")
+@click.option("--rounds", default=5, type=click.IntRange(1, 100), show_default=True, help="Starts with --cold.")
 @common
 def command(
-    app: App, models: tuple[Path, ...], devices: tuple[str, ...], data: Path | None, per_layer: bool, **how: Any
+    app: App,
+    models: tuple[Path, ...],
+    devices: tuple[str, ...],
+    data: Path | None,
+    per_layer: bool,
+    cold: bool,
+    rounds: int,
+    **how: Any,
 ) -> int:
     """Measure models on devices, each in pairs with the first, in random order.
 
@@ -69,11 +81,23 @@ def command(
       burnish bench model.onnx small.onnx --device onnxruntime:CPU
       burnish bench model.onnx --device openvino:CPU --device onnxruntime:CPU --threads 1
       burnish bench model.onnx --per-layer --json > bench.json
+      burnish bench model.onnx --cold --rounds 10 --device openvino:CPU
     """
     options = make_options(**how).model_copy(update={"data": data, "layers": per_layer})
     places = tuple(app.session.device(spec, watch=app.watcher()) for spec in devices or ("",))
-    document = run_bench(app, open_subjects(app, models, places, options.dims), options)
-    app.show(document, lambda console: print_bench(console, document))
+    subjects = open_subjects(app, models, places, options.dims)
+    document = run_bench(app, subjects, options)
+    if cold:
+        failed = {(row.name, row.device) for row in document.failures}
+        starts = [subject for subject in subjects if (subject.name, subject.device.spec) not in failed]
+        reports = tuple(cold_start(app.work, subject, options, rounds, watch=app.watcher()) for subject in starts)
+        document = document.model_copy(update={"cold": reports})
+
+    def write(console: Console) -> None:
+        print_bench(console, document)
+        print_cold(console, document.cold)
+
+    app.show(document, write)
     return 1 if document.failures else 0
 
 

@@ -25,11 +25,15 @@ from studio.locations import load_registry
 
 
 class MeasurePair(Frozen):
-    """What to measure, and how; without a variant the baseline is measured alone."""
+    """What to measure, and how; without a variant the baseline is measured alone.
+
+    `variant_run` is how the variant is loaded, where that differs.
+    """
 
     baseline: Subject
     variant: Subject | None = None
     run: RunOptions = RunOptions()
+    variant_run: RunOptions | None = None
     batch: int = 1
     data: Path | None = None
     dims: dict[str, int] = {}
@@ -71,7 +75,8 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
 def _load(registry: Registry, subjects: list[Subject], wanted: MeasurePair, stack: ExitStack) -> list[_Rig]:
     """Load in random order: the model loaded first is slower by some 0.5 % for where its memory happens to lie."""
     order = random.Random(wanted.seed).sample(range(len(subjects)), len(subjects))
-    loaded = {index: _Rig(registry, subjects[index], wanted, stack) for index in order}
+    ways = (wanted.run, wanted.variant_run or wanted.run)
+    loaded = {index: _Rig(registry, subjects[index], wanted, ways[index], stack) for index in order}
     return [loaded[index] for index in range(len(subjects))]
 
 
@@ -91,13 +96,13 @@ def _time(
 class _Rig:
     """A model loaded for measuring, with its inputs."""
 
-    def __init__(self, registry: Registry, subject: Subject, wanted: MeasurePair, stack: ExitStack) -> None:
-        self.subject = subject
+    def __init__(
+        self, registry: Registry, subject: Subject, wanted: MeasurePair, way: RunOptions, stack: ExitStack
+    ) -> None:
+        self.subject, self.run = subject, way
         self.place = find_place(registry, subject.device.spec)
         self.feeds: Feeds = feed(registry, subject.artifact, wanted.data, wanted.batch, wanted.dims, wanted.seed)
-        self.model: LoadedModel = stack.enter_context(
-            self.place.runtime.load(subject.artifact, self.place.device, wanted.run)
-        )
+        self.model: LoadedModel = stack.enter_context(self.place.runtime.load(subject.artifact, self.place.device, way))
 
     def measurement(
         self,
@@ -114,7 +119,7 @@ class _Rig:
             model_name=self.subject.name,
             device=self.place.device,
             runtime_version=self.place.runtime.version(),
-            options=wanted.run,
+            options=self.run,
             batch=self.feeds.batch,
             feeds=self.feeds.shapes,
             synthetic=self.feeds.synthetic,
