@@ -8,6 +8,8 @@ from typing import Any, Literal
 from studio.core.device import Device, UnavailableDevice
 from studio.core.environment import Environment
 from studio.core.frozen import Frozen
+from studio.core.machine.blocks import Stability
+from studio.core.machine.processes import ProcessSpread
 from studio.core.memoryplan import MemoryPlan
 from studio.core.modelinfo import ModelInfo
 from studio.core.params import ParamSpec
@@ -125,10 +127,17 @@ class BenchModel(Frozen):
     noise: tuple[str, ...]
     warnings: tuple[str, ...]
     layers: tuple[ExecutedNode, ...] = ()
+    #: what the noise guard says of all its runs
+    stability: Stability | None = None
+    #: p50 in milliseconds as each process measured it; null with one process
+    between_processes: ProcessSpread | None = None
 
 
 class BenchPair(Frozen):
-    """A model against the baseline: ratio above 1 is faster, with a 95 % interval."""
+    """A model against the baseline: ratio above 1 is faster, with a 95 % interval.
+
+    `between_processes` is how the ratio varies between processes; null with one process.
+    """
 
     baseline: str
     model: str
@@ -138,6 +147,7 @@ class BenchPair(Frozen):
     high: float
     verdict: Verdict
     pairs: int
+    between_processes: ProcessSpread | None = None
 
 
 class FailureRow(Frozen):

@@ -36,6 +36,14 @@ def bench_options(function: F) -> F:
             show_default=True,
             help="'model': compute in the model's own types; 'engine': the runtime may lower them.",
         ),
+        click.option("--pin", is_flag=True, help="Pin threads to cores, where the runtime can."),
+        click.option(
+            "--processes",
+            default=1,
+            type=click.IntRange(1, 100),
+            show_default=True,
+            help="Measure in so many fresh processes, and show how they differ.",
+        ),
         click.option("--seconds", default=6.0, type=SECONDS, show_default=True, help="Time for a pair."),
         click.option("--dim", "dims", multiple=True, metavar="NAME=SIZE", help="Size of a dynamic dimension."),
         click.option("--seed", default=0, type=int, help="Of generated inputs, the order in pairs, the bootstrap."),
@@ -45,9 +53,18 @@ def bench_options(function: F) -> F:
     return function
 
 
-def make_options(batch: int, seconds: float, dims: Sequence[str], seed: int, **run: Any) -> BenchOptions:
+def make_options(
+    batch: int, seconds: float, dims: Sequence[str], seed: int, processes: int, **run: Any
+) -> BenchOptions:
     """Make the options from what the command line gave; `run` are the fields of `RunOptions`."""
-    return BenchOptions(run=RunOptions(**run), batch=batch, seconds=seconds, dims=parse_dims(dims), seed=seed)
+    return BenchOptions(
+        run=RunOptions(**run),
+        batch=batch,
+        seconds=seconds,
+        dims=parse_dims(dims),
+        seed=seed,
+        processes=processes,
+    )
 
 
 @click.command("bench")
