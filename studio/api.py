@@ -29,6 +29,7 @@ from studio.core.frozen import Frozen, canonical_json, digest
 from studio.core.hardware import Accelerator, accelerators, cpu_device
 from studio.core.intervals import fraction_estimate, mean_estimate
 from studio.core.linear import Linear, Window, padding
+from studio.core.machine.change import Change
 from studio.core.measurement import Measurement, Memory
 from studio.core.memoryplan import MemoryPlan, PlannedTensor, plan_memory, plan_order
 from studio.core.metric import Estimate, Metric
@@ -58,6 +59,7 @@ __all__ = [
     "Batch",
     "BurnishError",
     "Cancelled",
+    "Change",
     "CpuInfo",
     "DataError",
     "Dataflow",

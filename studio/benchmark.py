@@ -9,6 +9,7 @@ from studio.core.errors import BurnishError, Cancelled
 from studio.core.frozen import Frozen
 from studio.core.machine.processes import ProcessSpread, process_spread
 from studio.core.measurement import Measurement
+from studio.core.passes import Range
 from studio.core.runtime import ExecutedNode, RunOptions
 from studio.core.statistics import RatioEstimate, compare
 from studio.jobs.tasks.footprint import Footprint, MeasureFootprint
@@ -53,13 +54,15 @@ class BenchOptions(Frozen):
 class PairResult(Frozen):
     """A variant against the baseline: ids of their measurements and the ratio of latencies.
 
-    `estimate` is over all pairs of all processes; `between` is how the ratio varies from process to process.
+    `estimate` is over all pairs of all processes; `between` is how the ratio varies from process to process;
+    `expected` is what the surveys of the steps that made the variant expect.
     """
 
     baseline: str
     variant: str
     estimate: RatioEstimate
     between: ProcessSpread | None = None
+    expected: Range | None = None
 
 
 class Failure(Frozen):

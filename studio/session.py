@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from studio.benchmark import BenchOptions, BenchResult, measure
+from studio.analysis.calibrate import THREADS, Calibration, calibrate
+from studio.analysis.expected import measure_expected
+from studio.benchmark import BenchOptions, BenchResult
 from studio.core.artifact import Artifact
 from studio.core.device import Device, find_device
 from studio.core.errors import StoreError, UsageError
@@ -273,6 +275,18 @@ class Session:
             self._on_change("devices")
         return self.detected
 
+    def calibrate(
+        self,
+        devices: Sequence[str] = (),
+        *,
+        renew: bool = False,
+        threads: int | None = THREADS,
+        watch: Watch | None = None,
+    ) -> Calibration:
+        """Measure what devices can do, all of them by default; surveys expect by it from then on."""
+        places = [self.device(spec, watch=watch) for spec in devices] or list(self.detect(watch=watch).devices)
+        return calibrate(self.work, places, renew=renew, threads=threads, watch=watch)
+
     def device(self, spec: str = "", *, watch: Watch | None = None) -> Device:
         """Find a device by name; the project's own or the first by default.
 
@@ -360,7 +374,7 @@ class Session:
             for place in places
             for name in names
         ]
-        result = measure(self.work, subjects, options, watch=watch)
+        result = measure_expected(self.work, subjects, options, watch=watch)
         self.record(result.measurements)
         return result
 

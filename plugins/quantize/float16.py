@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from studio.api import (
     Artifact,
+    Change,
     Device,
     Family,
     Params,
@@ -62,6 +63,7 @@ class Float16(Pass):
             summary=count_operators(nodes),
             nodes=tuple(nodes.values()),
             speed=half_speed(device) if device else None,
+            change=Change(precision="f16"),
             size=half_size(model, float_weights(model, nodes), casts),
             warnings=_advice(model, params, device),
         )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 #: command to its module in `studio.cli.commands`; imported when used, so that --help stays quick
 COMMANDS = {
     "devices": "detected hardware, with capabilities and what is missing for the rest",
+    "calibrate": "measure this machine once, so that surveys expect by it",
     "passes": "every pass with its parameters, or one in full",
     "inspect": "what is in a model",
     "survey": "what each pass would touch and is expected to gain here",

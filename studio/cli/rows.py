@@ -49,6 +49,7 @@ def bench_document(result: BenchResult, options: BenchOptions, environment: Envi
             verdict=pair.estimate.verdict,
             pairs=pair.estimate.pairs,
             between_processes=pair.between,
+            expected=pair.expected,
         )
         for pair in result.pairs
     ]

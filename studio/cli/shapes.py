@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from studio.analysis.calibrate import Uncalibrated
 from studio.core.device import Device, UnavailableDevice
 from studio.core.environment import Environment
 from studio.core.frozen import Frozen
 from studio.core.machine.blocks import Stability
 from studio.core.machine.processes import ProcessSpread
+from studio.core.machine.profile import MachineProfile
+from studio.core.machine.record import RecordSummary
 from studio.core.memoryplan import MemoryPlan
 from studio.core.modelinfo import ModelInfo
 from studio.core.params import ParamSpec
-from studio.core.passes import Survey
+from studio.core.passes import Range, Survey
 from studio.core.runtime import ExecutedNode
 from studio.core.scope import Scope
 from studio.core.statistics import Verdict
@@ -35,6 +38,21 @@ class DevicesDocument(Document):
     unavailable: tuple[UnavailableDevice, ...]
     runtimes: dict[str, str]
     environment: Environment
+
+
+class CalibrateDocument(Document):
+    """``calibrate --json``: all devices that are calibrated, which were measured now, and which could not be."""
+
+    profile: MachineProfile
+    measured: tuple[str, ...]
+    failures: tuple[Uncalibrated, ...]
+
+
+class RecordDocument(Document):
+    """``calibrate --record --json``: predictions against results."""
+
+    record: RecordSummary
+    problems: tuple[str, ...]
 
 
 class PassRow(Frozen):
@@ -71,6 +89,7 @@ class SurveyDocument(Document):
     sha256: str
     device: str
     surveys: dict[str, Survey]
+    calibrated: bool = False
 
 
 class ModelFile(Frozen):
@@ -148,6 +167,8 @@ class BenchPair(Frozen):
     verdict: Verdict
     pairs: int
     between_processes: ProcessSpread | None = None
+    #: what the surveys of the steps that made the model expected; null when no known steps made it
+    expected: Range | None = None
 
 
 class FailureRow(Frozen):

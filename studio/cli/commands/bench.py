@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from studio.benchmark import BenchOptions, BenchResult, measure
+from studio.analysis.expected import measure_expected
+from studio.benchmark import BenchOptions, BenchResult
 from studio.cli.app import App
 from studio.cli.live import LiveBench
 from studio.cli.options import PATH, SECONDS, check_dims, common, data_option, parse_dims
@@ -124,5 +125,5 @@ def _labels(models: Sequence[Path]) -> list[str]:
 def run_bench(app: App, subjects: Sequence[Subject], options: BenchOptions) -> BenchDocument:
     """Measure subjects live in the terminal."""
     with LiveBench(app) as live:
-        result: BenchResult = measure(app.work, subjects, options, watch=live)
+        result: BenchResult = measure_expected(app.work, subjects, options, watch=live)
     return bench_document(result, options, app.session.detect().environment)
