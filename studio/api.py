@@ -25,6 +25,7 @@ from studio.core.errors import (
 from studio.core.evaluation import Difference, Evaluation
 from studio.core.exporter import ExportContext, Exporter, ExportResult, Golden
 from studio.core.feeds import check_feeds
+from studio.core.flow import Flow, GoOn, flow_of
 from studio.core.frozen import Frozen, canonical_json, digest
 from studio.core.hardware import Accelerator, accelerators, cpu_device
 from studio.core.intervals import fraction_estimate, mean_estimate
@@ -80,7 +81,9 @@ __all__ = [
     "ExternalFile",
     "Family",
     "Feed",
+    "Flow",
     "Frozen",
+    "GoOn",
     "Golden",
     "Linear",
     "LoadedModel",
@@ -131,6 +134,7 @@ __all__ = [
     "feeds_for",
     "find_weights",
     "fixed_batch",
+    "flow_of",
     "fraction_estimate",
     "gather_moments",
     "has_batch_axis",

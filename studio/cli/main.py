@@ -28,6 +28,7 @@ COMMANDS = {
     "survey": "what each pass would touch and is expected to gain here",
     "optimize": "apply passes, verify each, write the result",
     "bench": "measure models in pairs with the first",
+    "sweep": "throughput against latency over batch, threads, streams and requests",
     "evaluate": "accuracy with confidence interval",
     "compare": "models side by side: latency, accuracy, size, memory",
     "export": "write a bundle that runs without Burnish",

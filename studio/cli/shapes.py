@@ -13,6 +13,7 @@ from studio.core.machine.blocks import Stability
 from studio.core.machine.processes import ProcessSpread
 from studio.core.machine.profile import MachineProfile
 from studio.core.machine.record import RecordSummary
+from studio.core.machine.sweeping import SweepPoint
 from studio.core.memoryplan import MemoryPlan
 from studio.core.modelinfo import ModelInfo
 from studio.core.params import ParamSpec
@@ -186,6 +187,22 @@ class BenchDocument(Document):
     models: tuple[BenchModel, ...]
     pairs: tuple[BenchPair, ...]
     failures: tuple[FailureRow, ...]
+    options: dict[str, Any]
+    environment: Environment
+
+
+class SweepDocument(Document):
+    """``sweep --json``: every point that was measured, the Pareto front, and the best within the latency limit."""
+
+    model: Path
+    sha256: str
+    device: str
+    points: tuple[SweepPoint, ...]
+    front: tuple[SweepPoint, ...]
+    best: SweepPoint | None
+    possible: int
+    resumed: int
+    complete: bool
     options: dict[str, Any]
     environment: Environment
 
