@@ -2,7 +2,7 @@
 
 from studio.core.artifact import Artifact, ExternalFile, open_artifact
 from studio.core.assignment import Assignment, Item, Limits, assign
-from studio.core.attribution import attribute, grouped
+from studio.core.attribution import attribute, by_kernel
 from studio.core.batching import Feed, feeds_for, fixed_batch, has_batch_axis, run_batch
 from studio.core.classes import class_scores, same_class
 from studio.core.cpu import CpuInfo, cpu_info
@@ -27,12 +27,14 @@ from studio.core.errors import (
 from studio.core.evaluation import Difference, Evaluation
 from studio.core.exporter import ExportContext, Exporter, ExportResult, Golden
 from studio.core.feeds import check_feeds
+from studio.core.flow import Flow, GoOn, flow_of
 from studio.core.frozen import Frozen, canonical_json, digest
 from studio.core.grafting.grafter import Grafter, Scion
 from studio.core.hardware import Accelerator, accelerators, cpu_device
 from studio.core.interface import METADATA, InterfaceChange, changes_text, parse_changes
 from studio.core.intervals import fraction_estimate, mean_estimate
 from studio.core.linear import Linear, Window, padding
+from studio.core.machine.change import Change
 from studio.core.measurement import Measurement, Memory
 from studio.core.memo import Memo
 from studio.core.memoryplan import MemoryPlan, PlannedTensor, plan_memory, plan_order
@@ -75,6 +77,7 @@ __all__ = [
     "Batch",
     "BurnishError",
     "Cancelled",
+    "Change",
     "CpuInfo",
     "DataError",
     "Dataflow",
@@ -95,7 +98,9 @@ __all__ = [
     "ExternalFile",
     "Family",
     "Feed",
+    "Flow",
     "Frozen",
+    "GoOn",
     "Golden",
     "Grafter",
     "Group",
@@ -157,6 +162,7 @@ __all__ = [
     "as_numpy_dtype",
     "assign",
     "attribute",
+    "by_kernel",
     "canonical_json",
     "changes_text",
     "check_feeds",
@@ -170,6 +176,7 @@ __all__ = [
     "find_weights",
     "fit",
     "fixed_batch",
+    "flow_of",
     "fraction_estimate",
     "gather_moments",
     "grouped",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from studio.core.errors import BurnishError
+from studio.core.errors import BurnishError, Cancelled
 from studio.core.frozen import Frozen
+from studio.core.machine.processes import ProcessSpread, process_spread
 from studio.core.measurement import Measurement
+from studio.core.passes import Range
 from studio.core.runtime import ExecutedNode, RunOptions
 from studio.core.statistics import RatioEstimate, compare
 from studio.jobs.tasks.footprint import Footprint, MeasureFootprint
@@ -15,6 +17,9 @@ from studio.jobs.tasks.measure import MeasuredPair, MeasurePair
 from studio.jobs.tasks.profile import Profiled, ProfileModel
 from studio.jobs.tasks.subject import Subject
 from studio.workbench import Watch, Workbench
+
+#: a process measures for so many seconds at least, however many there are
+SHORTEST_PROCESS = 1.0
 
 
 class BenchOptions(Frozen):
@@ -31,7 +36,9 @@ class BenchOptions(Frozen):
     dims
         Sizes of named dynamic dimensions.
     seconds
-        Time for each pair (or for a model alone), warm-up excluded.
+        Time for each pair (or for a model alone), warm-up excluded; shared among the processes.
+    processes
+        Fresh processes that each pair is measured in, one after the other.
     """
 
     run: RunOptions = RunOptions()
@@ -41,14 +48,21 @@ class BenchOptions(Frozen):
     seconds: float = 6.0
     seed: int = 0
     layers: bool = False
+    processes: int = 1
 
 
 class PairResult(Frozen):
-    """A variant against the baseline: ids of their measurements and the ratio of latencies."""
+    """A variant against the baseline: ids of their measurements and the ratio of latencies.
+
+    `estimate` is over all pairs of all processes; `between` is how the ratio varies from process to process;
+    `expected` is what the surveys of the steps that made the variant expect.
+    """
 
     baseline: str
     variant: str
     estimate: RatioEstimate
+    between: ProcessSpread | None = None
+    expected: Range | None = None
 
 
 class Failure(Frozen):
@@ -107,17 +121,20 @@ def measure(
             break
         variant = subjects[index] if index else None
         try:
-            measured = _pair(work, subjects[0], variant, options, watch)
+            rounds = _processes(work, subjects[0], variant, options, watch)
         except BurnishError as error:
             if variant is None:
                 raise
             failures.append(_failure(variant, error))
             continue
-        made = [_with_footprint(item, feet[at]) for item, at in zip(measured.made, (0, index), strict=False)]
-        measurements.extend(made)
+        made = [
+            [_with_footprint(item, feet[at]) for item, at in zip(measured.made, (0, index), strict=False)]
+            for measured in rounds
+        ]
+        measurements.extend(item for group in made for item in group)
         if variant is not None:
-            pairs.append(_ratio(made[0], made[1], options.seed))
-        if measured.stopped:
+            pairs.append(_ratio(made, options.seed))
+        if rounds[-1].stopped:
             break
     return BenchResult(
         subjects=tuple(subjects),
@@ -145,6 +162,26 @@ def _footprint(work: Workbench, subject: Subject, options: BenchOptions, watch: 
         "footprint", request, label, artifact=subject.artifact, exclusive=True, fresh=True, watch=watch
     )
     return Footprint.model_validate(found)
+
+
+def _processes(
+    work: Workbench, baseline: Subject, variant: Subject | None, options: BenchOptions, watch: Watch | None
+) -> list[MeasuredPair]:
+    """Measure in as many fresh processes as wanted, each with an order of its own."""
+    rounds: list[MeasuredPair] = []
+    each = max(SHORTEST_PROCESS, options.seconds / options.processes) if options.processes > 1 else options.seconds
+    for number in range(options.processes):
+        shared = options.model_copy(update={"seconds": each, "seed": options.seed + number})
+        try:
+            rounds.append(_pair(work, baseline, variant, shared, watch))
+        except Cancelled:
+            # What the processes before it measured is complete.
+            if not rounds:
+                raise
+            rounds[-1] = rounds[-1].model_copy(update={"stopped": True})
+        if rounds[-1].stopped:
+            break
+    return rounds
 
 
 def _pair(
@@ -198,9 +235,17 @@ def _with_footprint(item: Measurement, foot: Footprint) -> Measurement:
     return item.model_copy(update={"load_ns": foot.load_ns, "first_ns": foot.first_ns, "memory": foot.memory})
 
 
-def _ratio(baseline: Measurement, variant: Measurement, seed: int) -> PairResult:
-    estimate = compare(baseline.samples_ns, variant.samples_ns, seed)
-    return PairResult(baseline=baseline.id, variant=variant.id, estimate=estimate)
+def _ratio(made: Sequence[Sequence[Measurement]], seed: int) -> PairResult:
+    """Estimate the ratio over all processes, and its spread between them."""
+    before = [sample for group in made for sample in group[0].samples_ns]
+    after = [sample for group in made for sample in group[1].samples_ns]
+    each = [compare(group[0].samples_ns, group[1].samples_ns, seed).ratio for group in made]
+    return PairResult(
+        baseline=made[-1][0].id,
+        variant=made[-1][1].id,
+        estimate=compare(before, after, seed),
+        between=process_spread(each) if len(each) > 1 else None,
+    )
 
 
 def _failure(subject: Subject, error: BurnishError) -> Failure:

@@ -10,7 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from studio.benchmark import BenchOptions, BenchResult, measure
+from studio.analysis.calibrate import THREADS, Calibration, calibrate
+from studio.analysis.expected import measure_expected
+from studio.analysis.sweep import OnPoint, SweepOptions, SweepResult, sweep
+from studio.benchmark import BenchOptions, BenchResult
 from studio.core.artifact import Artifact
 from studio.core.device import Device, find_device
 from studio.core.errors import StoreError, UsageError
@@ -25,6 +28,7 @@ from studio.core.project import BASELINE, Project, Variant, add_variant
 from studio.core.provenance import compose
 from studio.core.recipe import Recipe
 from studio.core.runner import StepRecord
+from studio.core.runtime import RunOptions
 from studio.core.store import ProjectStore
 from studio.core.verification import refusal_text
 from studio.jobs.tasks.detect import Detected
@@ -273,6 +277,18 @@ class Session:
             self._on_change("devices")
         return self.detected
 
+    def calibrate(
+        self,
+        devices: Sequence[str] = (),
+        *,
+        renew: bool = False,
+        threads: int | None = THREADS,
+        watch: Watch | None = None,
+    ) -> Calibration:
+        """Measure what devices can do, all of them by default; surveys expect by it from then on."""
+        places = [self.device(spec, watch=watch) for spec in devices] or list(self.detect(watch=watch).devices)
+        return calibrate(self.work, places, renew=renew, threads=threads, watch=watch)
+
     def device(self, spec: str = "", *, watch: Watch | None = None) -> Device:
         """Find a device by name; the project's own or the first by default.
 
@@ -365,9 +381,27 @@ class Session:
             for place in places
             for name in names
         ]
-        result = measure(self.work, subjects, options, watch=watch)
+        result = measure_expected(self.work, subjects, options, watch=watch)
         self.record(result.measurements)
         return result
+
+    def sweep(
+        self,
+        variant: str,
+        options: SweepOptions,
+        device: str = "",
+        *,
+        on_point: OnPoint | None = None,
+        watch: Watch | None = None,
+    ) -> SweepResult:
+        """Search the settings of a variant on a device, see `studio.analysis.sweep.sweep`."""
+        name = self.project.variant(variant).name
+        subject = Subject(name=name, artifact=self.artifact(variant), device=self.device(device, watch=watch))
+        return sweep(self.work, subject, options, on_point=on_point, watch=watch)
+
+    def honours(self, device: Device) -> frozenset[str]:
+        """Name the options that the runtime of a device has there; all where it does not say."""
+        return frozenset(self.detect().honours.get(device.spec, tuple(RunOptions.model_fields)))
 
     def refusal(self, variant: str, device: str) -> str:
         """Say why a device must not run a variant, as its steps found; empty when it may, or nothing is known."""

@@ -16,10 +16,14 @@ from typing import Any
 from studio.core.artifact import Artifact
 from studio.core.datasets import data_digest
 from studio.core.device import Device
+from studio.core.environment import fingerprint
 from studio.core.errors import BurnishError
 from studio.core.evaluation import Evaluation
 from studio.core.exporter import ExportResult
 from studio.core.frozen import Frozen
+from studio.core.machine.profile import MachineProfile
+from studio.core.machine.record import prediction_record
+from studio.core.machine.store import MachineStore
 from studio.core.modelinfo import ModelInfo
 from studio.core.params import parse_params
 from studio.core.passes import Need, Survey
@@ -83,6 +87,8 @@ class Workbench:
         self.cache = ResultCache(root)
         self.blobs = self.cache.blobs
         self.steps = self.cache.steps
+        self.machines = MachineStore(root / "machine")
+        self.predictions = prediction_record(root / "predictions.jsonl")
         self._added = False
 
     def close(self) -> None:
@@ -114,6 +120,10 @@ class Workbench:
         """Detect this machine's devices."""
         return Detected.model_validate(self._run("detect", None, "detect devices", watch=watch))
 
+    def machine(self) -> MachineProfile:
+        """Give what `burnish calibrate` measured for this hardware and these versions; without places if nothing."""
+        return self.machines.read(fingerprint())
+
     def survey(
         self,
         artifact: Artifact,
@@ -124,7 +134,13 @@ class Workbench:
         watch: Watch | None = None,
     ) -> dict[str, Survey]:
         """Survey all passes, or the given steps, on a model."""
-        payload = SurveyModel(artifact=artifact, device=device, steps=tuple(steps), earlier=tuple(earlier))
+        payload = SurveyModel(
+            artifact=artifact,
+            device=device,
+            steps=tuple(steps),
+            earlier=tuple(earlier),
+            place=self.machine().place(device.spec) if device else None,
+        )
         found = self._run("survey", payload, "survey passes", artifact=artifact, watch=watch)
         return Surveyed.model_validate(found).surveys
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from studio.api import (
     Artifact,
+    Change,
     Device,
     Need,
     Params,
@@ -104,6 +105,7 @@ class LowRank(Pass):
             summary=f"up to {len(layers):,} layers with {sum(layer.weight.tensor.size for layer in layers):,} weights",
             nodes=tuple(layer.name for layer in layers),
             speed=Range(low=0.95, high=max(1.05, most), reason=SPEED) if device is not None else None,
+            change=Change(keep=(params.keep if params.criterion != "energy" else 0.5, (1 + params.keep) / 2)),
             size=_size(params),
             warnings=warnings,
         )

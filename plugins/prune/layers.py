@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from studio.api import (
     Artifact,
+    Change,
     Device,
     Need,
     Params,
@@ -73,6 +74,7 @@ class Layers(Pass):
             summary=f"up to {count} of {len(blocks)} residual blocks",
             nodes=tuple(nodes),
             speed=Range(low=1.0, high=min(10.0, 1 / max(0.1, 1 - params.ratio)), reason=reason) if device else None,
+            change=Change(keep=(1 - count / len(blocks), min(1.0, 1 - 0.7 * count / len(blocks)))),
             size=_size(model, [block.weights for block in blocks], count),
             warnings=warnings,
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from studio.api import (
     Artifact,
+    Change,
     Device,
     Family,
     Params,
@@ -86,6 +87,7 @@ class DynamicQuantization(Pass):
             summary=count_operators(selection.nodes),
             nodes=selection.names,
             speed=dynamic_speed(device, convolutions) if device else None,
+            change=Change(precision="int8-dynamic"),
             size=int8_size(model, selection, per_channel=params.per_channel, nodes_each=9),
             warnings=dynamic_advice(model, selection, params.operators),
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from studio.api import (
     Artifact,
+    Change,
     Device,
     Family,
     Need,
@@ -75,6 +76,7 @@ class Float16(Pass):
             summary=count_operators(nodes),
             nodes=tuple(nodes.values()),
             speed=half_speed(device) if device else None,
+            change=Change(precision="f16"),
             size=half_size(model, float_weights(model, nodes), casts),
             warnings=_advice(model, params, device),
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from studio.api import (
     Artifact,
+    Change,
     DataError,
     Device,
     Family,
@@ -143,6 +144,7 @@ class StaticQuantization(Pass):
             summary=count_operators(selection.nodes),
             nodes=selection.names,
             speed=static_speed(device) if device else None,
+            change=Change(precision="int8"),
             size=int8_size(model, selection, per_channel=params.per_channel, nodes_each=9),
             warnings=static_advice(model, selection, params.operators, params.activation_type),
         )

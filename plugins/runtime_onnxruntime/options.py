@@ -49,7 +49,9 @@ def not_honoured(backend: Backend, options: RunOptions) -> Iterator[str]:
         yield "ONNX Runtime has no throughput hint; the option changed nothing."
     if options.precision in ("f16", "bf16") and not (options.precision == "bf16" and _has_fast_bf16(backend)):
         yield f"ONNX Runtime has no {options.precision} hint here; convert the model to change its precision."
-    if options.pin and options.threads is not None and not _affinities(options):
+    if options.pin and options.threads == 1:
+        yield "ONNX Runtime does not pin the calling thread, and with 1 thread there is no other."
+    elif options.pin and options.threads is not None and not _affinities(options):
         yield f"Threads are not pinned: {options.threads} threads do not fit the processors of this process."
 
 

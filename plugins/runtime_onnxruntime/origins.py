@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from studio.api import attribute, grouped, node_names, read_proto
+from studio.api import attribute, by_kernel, node_names, read_proto
 
 if TYPE_CHECKING:
     import onnx
@@ -95,7 +95,7 @@ def _origins(source: onnx.GraphProto, result: onnx.GraphProto, by_name: dict[str
         stated.append(found[0] if found else "")
         for name in found:
             claims.setdefault(name, index)
-    groups = grouped(attribute(source, claims))
+    groups = by_kernel(attribute(source, claims))
     # A kernel whose claim another one made first is a part of that node: dequantizing, say, before a fused one.
     sources = [groups.get(index) or ((name,) if name else ()) for index, name in enumerate(stated)]
     after = _users(result)

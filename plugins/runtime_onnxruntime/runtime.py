@@ -42,6 +42,10 @@ class OnnxRuntime(Runtime):
         failed = register_plugins(ort)
         return tuple(find_unavailable(ort, accelerators(), failed))
 
+    def honours(self, device: Device) -> frozenset[str]:
+        """Name the options that it has: it knows neither streams nor hints."""
+        return frozenset({"threads", "pin"}) if device.kind == "cpu" else frozenset()
+
     def load(self, artifact: Artifact, device: Device, options: RunOptions) -> LoadedModel:
         """Load a model by path; see the contract."""
         return self._load(artifact, device, options, None)

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from studio.api import (
     Artifact,
+    Cancelled,
     Device,
     ExecutedNode,
+    Flow,
+    GoOn,
     LoadedModel,
     RunOptions,
     RuntimeLoadError,
@@ -88,6 +91,20 @@ class OpenVinoModel(LoadedModel):
                 raise run_error(error, device) from None
 
         return once
+
+    def run_async(self, feeds: Mapping[str, NDArray[Any]], requests: int, go_on: GoOn) -> Flow:
+        """Keep asynchronous requests in flight, which the engine spreads over its streams; see the contract."""
+        from .flight import fly
+
+        compiled = self._compiled(self._shapes(feeds), always_fixed=True)
+        made = [compiled.create_infer_request() for _ in range(requests)]
+        _kept = [self._feed(request, feeds) for request in made]
+        try:
+            return fly(made, go_on)
+        except (Cancelled, RuntimeLoadError):
+            raise
+        except Exception as error:
+            raise run_error(error, self._device.id) from None
 
     def profile(self, feeds: Mapping[str, NDArray[Any]], runs: int) -> tuple[ExecutedNode, ...]:
         """Count in a model compiled apart with counters on; times are means over `runs` after a first run."""

@@ -13,6 +13,13 @@ _LABELS = {
     "INFERENCE_PRECISION_HINT": "precision",
     "ENABLE_CPU_PINNING": "pinning",
 }
+_FIELDS = {
+    "INFERENCE_NUM_THREADS": "threads",
+    "NUM_STREAMS": "streams",
+    "PERFORMANCE_HINT": "hint",
+    "INFERENCE_PRECISION_HINT": "precision",
+    "ENABLE_CPU_PINNING": "pin",
+}
 #: openvino.Type's names of what RunOptions.precision names
 _TYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 
@@ -38,6 +45,12 @@ def supported_properties(core: Any, device: str, options: RunOptions) -> dict[st
     """Leave out what the device does not have: it would refuse the model otherwise."""
     known = core.get_property(device, "SUPPORTED_PROPERTIES")
     return {name: value for name, value in wanted_properties(options).items() if name in known}
+
+
+def honoured_fields(core: Any, device: str) -> frozenset[str]:
+    """Name the fields of `RunOptions` that a device has a property for."""
+    known = core.get_property(device, "SUPPORTED_PROPERTIES")
+    return frozenset(field for name, field in _FIELDS.items() if name in known)
 
 
 def not_honoured(compiled: Any, device: str, options: RunOptions) -> Iterator[str]:

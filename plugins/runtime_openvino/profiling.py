@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from studio.api import Artifact, Device, ExecutedNode, attribute, grouped, node_names, read_proto
+from studio.api import Artifact, Device, ExecutedNode, attribute, by_kernel, node_names, read_proto
 
 if TYPE_CHECKING:
     import onnx
@@ -91,7 +91,7 @@ def _origins(
         for index, detail in enumerate(details)
         for source in _originals(detail.get("originalLayersNames", ""), known)
     ]
-    groups = grouped(attribute(graph, dict(reversed(claims))), claims)
+    groups = by_kernel(attribute(graph, dict(reversed(claims))), claims)
     sources = [groups.get(index, ()) for index in range(len(kernels))]
     users = _users(kernels)
     serves = list(sources)

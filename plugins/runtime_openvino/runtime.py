@@ -45,6 +45,14 @@ class OpenVino(Runtime):
 
         return tuple(find_unavailable(openvino.Core(), accelerators()))
 
+    def honours(self, device: Device) -> frozenset[str]:
+        """Name the options that the device's plugin has."""
+        import openvino
+
+        from .options import honoured_fields
+
+        return honoured_fields(openvino.Core(), device.id)
+
     def load(self, artifact: Artifact, device: Device, options: RunOptions) -> LoadedModel:
         """Read and compile a model; see the contract."""
         return self._load(artifact, device, options, None)

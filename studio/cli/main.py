@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 #: command to its module in `studio.cli.commands`; imported when used, so that --help stays quick
 COMMANDS = {
     "devices": "detected hardware, with capabilities and what is missing for the rest",
+    "calibrate": "measure this machine once, so that surveys expect by it",
     "passes": "every pass with its parameters, or one in full",
     "inspect": "what is in a model",
     "survey": "what each pass would touch and is expected to gain here",
@@ -29,6 +30,7 @@ COMMANDS = {
     "bench": "measure models in pairs with the first",
     "profile": "where the time of a model goes: every executed kernel, led back to its nodes",
     "explain": "why a model is slower or faster than another, in milliseconds for each cause",
+    "sweep": "throughput against latency over batch, threads, streams and requests",
     "evaluate": "accuracy with confidence interval",
     "errors": "error of a variant at every tensor, and the first layer where it jumps",
     "sensitivity": "error and time of each layer in other forms, when it alone is changed",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from studio.benchmark import BenchOptions, BenchResult
 from studio.cli.shapes import BenchDocument, BenchModel, BenchPair, EvaluationRow, FailureRow, Latency, StepRow
 from studio.core.environment import Environment
 from studio.core.evaluation import Evaluation
+from studio.core.machine.blocks import together
+from studio.core.machine.processes import ProcessSpread, process_spread
 from studio.core.measurement import Measurement
 from studio.core.runner import StepRecord
 from studio.core.statistics import LatencySummary, summarize
@@ -35,7 +37,7 @@ def step_row(record: StepRecord) -> StepRow:
 def bench_document(result: BenchResult, options: BenchOptions, environment: Environment) -> BenchDocument:
     """Describe a benchmark: one row for each model and device, one pair for each variant."""
     by_id = {item.id: item for item in result.measurements}
-    rows = [_model(subject, result) for subject in result.subjects if result.of(subject)]
+    rows = [_model(subject, result, options.processes) for subject in result.subjects if result.of(subject)]
     pairs = [
         BenchPair(
             baseline=by_id[pair.baseline].model_name,
@@ -46,6 +48,8 @@ def bench_document(result: BenchResult, options: BenchOptions, environment: Envi
             high=pair.estimate.high,
             verdict=pair.estimate.verdict,
             pairs=pair.estimate.pairs,
+            between_processes=pair.between,
+            expected=pair.expected,
         )
         for pair in result.pairs
     ]
@@ -58,7 +62,7 @@ def bench_document(result: BenchResult, options: BenchOptions, environment: Envi
     )
 
 
-def _model(subject: Subject, result: BenchResult) -> BenchModel:
+def _model(subject: Subject, result: BenchResult, processes: int) -> BenchModel:
     """Describe one subject; the baseline's samples come from all its pairs."""
     made = result.of(subject)
     last: Measurement = made[-1]
@@ -80,7 +84,14 @@ def _model(subject: Subject, result: BenchResult) -> BenchModel:
         noise=_distinct(note for item in made for note in item.noise),
         warnings=_distinct(note for item in made for note in item.warnings),
         layers=result.layers.get(subject.key, ()),
+        stability=together([item.stability for item in made if item.stability is not None]),
+        between_processes=_between(made) if processes > 1 else None,
     )
+
+
+def _between(made: Sequence[Measurement]) -> ProcessSpread:
+    """Give how the median latency in milliseconds varies between the processes that measured a model."""
+    return process_spread([summarize(item.samples_ns).p50_ms for item in made])
 
 
 def latency(summary: LatencySummary) -> Latency:

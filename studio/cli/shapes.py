@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from studio.analysis.calibrate import Uncalibrated
 from studio.analysis.cold import ColdReport
 from studio.core.datacheck.findings import DataCheck
 from studio.core.device import Device, UnavailableDevice
@@ -12,10 +13,15 @@ from studio.core.disagreement import Disagreements
 from studio.core.environment import Environment
 from studio.core.frozen import Frozen
 from studio.core.layererrors import LayerErrors
+from studio.core.machine.blocks import Stability
+from studio.core.machine.processes import ProcessSpread
+from studio.core.machine.profile import MachineProfile
+from studio.core.machine.record import RecordSummary
+from studio.core.machine.sweeping import SweepPoint
 from studio.core.memoryplan import MemoryPlan
 from studio.core.modelinfo import ModelInfo
 from studio.core.params import ParamSpec
-from studio.core.passes import Survey
+from studio.core.passes import Range, Survey
 from studio.core.runtime import ExecutedNode
 from studio.core.scope import Scope
 from studio.core.sensitivity import Sensitivity
@@ -38,6 +44,21 @@ class DevicesDocument(Document):
     unavailable: tuple[UnavailableDevice, ...]
     runtimes: dict[str, str]
     environment: Environment
+
+
+class CalibrateDocument(Document):
+    """``calibrate --json``: all devices that are calibrated, which were measured now, and which could not be."""
+
+    profile: MachineProfile
+    measured: tuple[str, ...]
+    failures: tuple[Uncalibrated, ...]
+
+
+class RecordDocument(Document):
+    """``calibrate --record --json``: predictions against results."""
+
+    record: RecordSummary
+    problems: tuple[str, ...]
 
 
 class PassRow(Frozen):
@@ -74,6 +95,7 @@ class SurveyDocument(Document):
     sha256: str
     device: str
     surveys: dict[str, Survey]
+    calibrated: bool = False
 
 
 class ModelFile(Frozen):
@@ -130,10 +152,17 @@ class BenchModel(Frozen):
     noise: tuple[str, ...]
     warnings: tuple[str, ...]
     layers: tuple[ExecutedNode, ...] = ()
+    #: what the noise guard says of all its runs
+    stability: Stability | None = None
+    #: p50 in milliseconds as each process measured it; null with one process
+    between_processes: ProcessSpread | None = None
 
 
 class BenchPair(Frozen):
-    """A model against the baseline: ratio above 1 is faster, with a 95 % interval."""
+    """A model against the baseline: ratio above 1 is faster, with a 95 % interval.
+
+    `between_processes` is how the ratio varies between processes; null with one process.
+    """
 
     baseline: str
     model: str
@@ -143,6 +172,9 @@ class BenchPair(Frozen):
     high: float
     verdict: Verdict
     pairs: int
+    between_processes: ProcessSpread | None = None
+    #: what the surveys of the steps that made the model expected; null when no known steps made it
+    expected: Range | None = None
 
 
 class FailureRow(Frozen):
@@ -163,6 +195,22 @@ class BenchDocument(Document):
     options: dict[str, Any]
     environment: Environment
     cold: tuple[ColdReport, ...] = ()
+
+
+class SweepDocument(Document):
+    """``sweep --json``: every point that was measured, the Pareto front, and the best within the latency limit."""
+
+    model: Path
+    sha256: str
+    device: str
+    points: tuple[SweepPoint, ...]
+    front: tuple[SweepPoint, ...]
+    best: SweepPoint | None
+    possible: int
+    resumed: int
+    complete: bool
+    options: dict[str, Any]
+    environment: Environment
 
 
 class EvaluationRow(Frozen):

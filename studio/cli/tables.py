@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from studio.cli.grid import print_grid
-from studio.cli.shapes import BenchDocument, BenchModel, EvaluationRow, StepRow
-from studio.cli.text import size
+from studio.cli.shapes import BenchDocument, BenchModel, BenchPair, EvaluationRow, StepRow
+from studio.cli.text import expectation, size
+from studio.core.machine.processes import ProcessSpread
+from studio.core.passes import Range
 from studio.core.runtime import ExecutedNode
 
 BENCH = ("model", "device", "p50", "p90", "p99", "samples", "ratio", "load", "first", "memory", "size")
@@ -26,13 +28,38 @@ def print_bench(console: Console, document: BenchDocument) -> None:
         rows.append((row.name, row.device, *_latency(row), ratio, *_footprint(row)))
     print_grid(console, BENCH, rows, right=set(BENCH) - {"model", "device", "ratio"}, heads=2)
     for row in document.models:
-        for note in (*row.noise, *row.warnings):
+        if row.stability is not None:
+            style = "dim" if row.stability.verdict == "stable" else "yellow"
+            console.print(f"{row.name} on {row.device}: {row.stability.text}", style=style, markup=False)
+        for note in row.warnings:
             console.print(f"{row.name} on {row.device}: {note}", style="yellow", markup=False)
+        if row.between_processes is not None:
+            console.print(f"{row.name} on {row.device}: p50 {_between(row.between_processes, 'ms')}", markup=False)
         _layers(console, row)
+    for pair in document.pairs:
+        if pair.expected is not None:
+            console.print(f"{pair.model} on {pair.device}: {_judged(pair, pair.expected)}", markup=False)
+        if pair.between_processes is not None:
+            console.print(f"{pair.model} on {pair.device}: ratio {_between(pair.between_processes, 'x')}", markup=False)
     if any(row.synthetic for row in document.models):
         console.print("Inputs were generated: latency may differ with real data (give --data).", style="dim")
     for failure in document.failures:
         console.print(f"FAILED {failure.name} on {failure.device}: {failure.message} {failure.hint}", markup=False)
+
+
+def _judged(pair: BenchPair, expected: Range) -> str:
+    inside = expected.low <= pair.ratio <= expected.high
+    verdict = "as expected" if inside else "more than expected" if pair.ratio > expected.high else "less than expected"
+    return f"{pair.ratio:.2f}x, {verdict} ({expectation(expected)}: {expected.reason})"
+
+
+def _between(found: ProcessSpread, unit: str) -> str:
+    each = ", ".join(f"{value:.3f}" for value in found.values)
+    interval = f"{found.low:.3f}-{found.high:.3f}"
+    return (
+        f"{found.middle:.3f} {unit} ({interval}) over {len(found.values)} processes, "
+        f"which differ by {found.spread:.1%} (standard deviation): {each}"
+    )
 
 
 def _latency(row: BenchModel) -> tuple[str, str, str, str]:

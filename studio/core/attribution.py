@@ -85,7 +85,7 @@ def attribute(graph: onnx.GraphProto, claims: Mapping[str, int]) -> dict[str, in
     return _Flow(graph).attribute(claims)
 
 
-def grouped(owners: Mapping[str, int], claims: Iterable[tuple[str, int]] = ()) -> dict[int, tuple[str, ...]]:
+def by_kernel(owners: Mapping[str, int], claims: Iterable[tuple[str, int]] = ()) -> dict[int, tuple[str, ...]]:
     """Turn owners around: the nodes of each kernel, in the graph's order.
 
     Parameters

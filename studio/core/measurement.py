@@ -5,6 +5,7 @@ from __future__ import annotations
 from studio.core.device import Device
 from studio.core.environment import Environment
 from studio.core.frozen import Frozen
+from studio.core.machine.blocks import Stability
 from studio.core.runtime import RunOptions
 
 
@@ -38,6 +39,10 @@ class Measurement(Frozen):
         The latencies before the steady state.
     load_ns, first_ns
         Time to load the model and of the first inference.
+    disturbed_ns
+        Latencies of blocks that something disturbed and that were measured again; not part of `samples_ns`.
+    stability
+        What the noise guard says of the run; None for figures of before it.
     pair
         Name of the run in which it was measured; measurements of one run with the same `rounds` were
         taken in pairs with the baseline, sample i beside sample i.
@@ -62,6 +67,8 @@ class Measurement(Frozen):
     run: str = ""
     #: what disturbed the run, in words
     noise: tuple[str, ...] = ()
+    stability: Stability | None = None
+    disturbed_ns: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
     environment: Environment
     taken_at: str

@@ -180,7 +180,7 @@ def macs_by_node(proto: onnx.ModelProto, dims: Mapping[str, int]) -> tuple[dict[
     for name, node in zip(node_names(fixed.graph), fixed.graph.node, strict=True):
         if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul") or node.domain not in ("", "ai.onnx"):
             continue
-        count = _node_macs(node, shapes)
+        count = node_macs(node, shapes)
         unknown = unknown or count is None
         counts[name] = count or 0
     return counts, unknown, assumed
@@ -228,7 +228,8 @@ def _shapes(proto: onnx.ModelProto) -> dict[str, tuple[int, ...] | None]:
     return shapes
 
 
-def _node_macs(node: onnx.NodeProto, shapes: Mapping[str, tuple[int, ...] | None]) -> int | None:
+def node_macs(node: onnx.NodeProto, shapes: Mapping[str, tuple[int, ...] | None]) -> int | None:
+    """Count the multiply-accumulates of a Conv, ConvTranspose, Gemm or MatMul; None when a shape is not known."""
     output = shapes.get(node.output[0])
     operands = [shapes.get(name) for name in node.input[:2]]
     if output is None or len(operands) < 2 or operands[0] is None or operands[1] is None:

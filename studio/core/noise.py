@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 
 from studio.core.frozen import Frozen
+from studio.core.machine import readings
 
 #: Share of one core that other programs may use before it is worth a sentence.
 OTHERS = 0.1
@@ -20,6 +21,10 @@ AVAILABLE = 0.05
 MIN_SECONDS = 0.2
 #: Bytes swapped; less happens on an idle machine.
 SWAPPED = 1 << 20
+#: Share of the time in which programs may wait for memory, or for a container's quota.
+STALLED = 0.01
+#: Degrees below the processor's limit that are hot.
+NEAR_LIMIT = 5.0
 
 
 class Observation(Frozen):
@@ -32,7 +37,13 @@ class Observation(Frozen):
     own
         Processor time of this process.
     frequency_mhz
-        Mean over the cores; None where it cannot be read.
+        Mean over the cores; None where it cannot be read, as the following.
+    memory_stall, quota_stall
+        Seconds in which programs waited for memory, and for the processor quota of a container.
+    throttles
+        How often the processor was slowed down for heat.
+    celsius, limit_celsius
+        Temperature of the processor, and where it is slowed down at the latest.
     """
 
     time: float
@@ -44,6 +55,12 @@ class Observation(Frozen):
     available: int
     memory: int
     swapped: int
+    governor: str | None = None
+    memory_stall: float | None = None
+    quota_stall: float | None = None
+    throttles: int | None = None
+    celsius: float | None = None
+    limit_celsius: float | None = None
 
 
 Observe = Callable[[], Observation]
@@ -60,6 +77,7 @@ def observe() -> Observation:
         warnings.simplefilter("ignore", RuntimeWarning)  # containers may hide the swap's counters
         swap = psutil.swap_memory()
     frequency = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
+    heat = readings.temperature()
     # Guest time is part of user time already; waiting for a disk is idle time.
     work = ("user", "nice", "system", "irq", "softirq", "interrupt", "dpc")
     return Observation(
@@ -72,6 +90,12 @@ def observe() -> Observation:
         available=memory.available,
         memory=memory.total,
         swapped=swap.sin + swap.sout,
+        governor=readings.governor(),
+        memory_stall=readings.memory_stall(),
+        quota_stall=readings.quota_stall(),
+        throttles=readings.throttles(),
+        celsius=heat[0] if heat else None,
+        limit_celsius=heat[1] if heat else None,
     )
 
 
@@ -87,7 +111,17 @@ def describe_noise(before: Observation, after: Observation) -> tuple[str, ...]:
         _others(before, after, seconds),
         _steal(before, after, seconds),
         _frequency(before, after),
+        _governor(before, after),
+        _throttling(before, after),
+        _heat(after),
         _memory(before, after),
+        _stalled(before.memory_stall, after.memory_stall, seconds, "Programs waited for memory {} of the time."),
+        _stalled(
+            before.quota_stall,
+            after.quota_stall,
+            seconds,
+            "The processor quota of this container held it back {} of the time.",
+        ),
     )
     return tuple(sentence for sentence in found if sentence)
 
@@ -130,3 +164,27 @@ def _memory(before: Observation, after: Observation) -> str:
     if after.available < AVAILABLE * after.memory:
         return f"Only {after.available / (1 << 20):,.0f} MB of memory are left: the system may swap."
     return ""
+
+
+def _governor(before: Observation, after: Observation) -> str:
+    if before.governor == after.governor:
+        return ""
+    return f"The frequency governor changed from {before.governor} to {after.governor}."
+
+
+def _throttling(before: Observation, after: Observation) -> str:
+    if before.throttles is None or after.throttles is None or after.throttles <= before.throttles:
+        return ""
+    return f"The processor was slowed down for heat {after.throttles - before.throttles} times."
+
+
+def _heat(after: Observation) -> str:
+    if after.celsius is None or after.limit_celsius is None or after.celsius < after.limit_celsius - NEAR_LIMIT:
+        return ""
+    return f"The processor is at {after.celsius:.0f} °C, near its limit of {after.limit_celsius:.0f} °C."
+
+
+def _stalled(before: float | None, after: float | None, seconds: float, sentence: str) -> str:
+    if before is None or after is None or after - before <= STALLED * seconds:
+        return ""
+    return sentence.format(f"{min(1.0, (after - before) / seconds):.0%}")

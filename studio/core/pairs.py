@@ -14,6 +14,7 @@ from typing import Any
 
 from studio.core.errors import Cancelled
 from studio.core.frozen import Frozen
+from studio.core.machine.blocks import BlockWatch
 from studio.core.params import param
 from studio.core.report import Reporter
 from studio.core.statistics import compare
@@ -62,6 +63,8 @@ class LatencySamples:
         Whether the warm-up ended because latencies were steady.
     inner
         Inferences in one sample: above 1 a sample is the mean of so many, timed together.
+    disturbed_ns
+        Latencies of blocks that something disturbed and that were measured again.
     """
 
     name: str
@@ -69,6 +72,7 @@ class LatencySamples:
     warmup_ns: tuple[int, ...]
     steady: bool
     inner: int = 1
+    disturbed_ns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,9 +100,10 @@ def measure_alone(
     reporter: Reporter,
     clock: Clock = time.perf_counter_ns,
     name: str = "baseline",
+    watch: BlockWatch | None = None,
 ) -> AloneSamples:
     """Time one model, one inference after the other; see `measure_pair`."""
-    run = _Run((_Subject(name, call),), options, reporter, clock)
+    run = _Run((_Subject(name, call),), options, reporter, clock, watch)
     cancelled = run.measure()
     return AloneSamples(run.subjects[0].result(), cancelled, run.warnings())
 
@@ -110,6 +115,7 @@ def measure_pair(
     reporter: Reporter,
     clock: Clock = time.perf_counter_ns,
     names: tuple[str, str] = ("baseline", "variant"),
+    watch: BlockWatch | None = None,
 ) -> PairSamples:
     """Time two models in pairs.
 
@@ -130,13 +136,15 @@ def measure_pair(
         every sample whether to stop.
     clock
         Nanoseconds now.
+    watch
+        Watches the machine while rounds are taken; blocks that it has measured again do not count.
 
     Returns
     -------
     PairSamples
         Complete pairs only; those that were there when it was cancelled, perhaps none.
     """
-    run = _Run((_Subject(names[0], baseline), _Subject(names[1], variant)), options, reporter, clock)
+    run = _Run((_Subject(names[0], baseline), _Subject(names[1], variant)), options, reporter, clock, watch)
     cancelled = run.measure()
     first, second = (subject.result() for subject in run.subjects)
     return PairSamples(first, second, cancelled, run.warnings())
@@ -175,6 +183,7 @@ class _Subject:
     name: str
     call: Call
     samples: list[int] = field(default_factory=list)
+    disturbed: list[int] = field(default_factory=list)
     warmup: Warmup = field(default_factory=Warmup)
     inner: int = 1
     primes: int = 0
@@ -204,17 +213,33 @@ class _Subject:
 
     def result(self) -> LatencySamples:
         return LatencySamples(
-            self.name, tuple(self.samples), self.warmup.samples_ns, self.warmup.steady, inner=self.inner
+            self.name,
+            tuple(self.samples),
+            self.warmup.samples_ns,
+            self.warmup.steady,
+            inner=self.inner,
+            disturbed_ns=tuple(self.disturbed),
         )
+
+    def leave_out(self, kept: Sequence[bool]) -> None:
+        """Keep apart the samples of rounds that do not count."""
+        self.disturbed = [value for value, counts in zip(self.samples, kept, strict=True) if not counts]
+        self.samples = [value for value, counts in zip(self.samples, kept, strict=True) if counts]
 
 
 class _Run:
     """One run over one or two subjects."""
 
     def __init__(
-        self, subjects: tuple[_Subject, ...], options: TimingOptions, reporter: Reporter, clock: Clock
+        self,
+        subjects: tuple[_Subject, ...],
+        options: TimingOptions,
+        reporter: Reporter,
+        clock: Clock,
+        watch: BlockWatch | None = None,
     ) -> None:
         self.subjects = subjects
+        self._watch = watch
         self._options = options
         self._reporter = reporter
         self._clock = clock
@@ -241,6 +266,11 @@ class _Run:
         for subject in self.subjects:
             del subject.samples[self.rounds :]
             self._stream(subject, subject.samples, "steady")
+        if self._watch is not None:
+            self._watch.mark(self.rounds, self._elapsed, last=True)
+            kept = self._watch.kept(self.rounds)
+            for subject in self.subjects:
+                subject.leave_out(kept)
         return cancelled
 
     def warnings(self) -> tuple[str, ...]:
@@ -266,6 +296,8 @@ class _Run:
         subject.settle(paired=len(self.subjects) > 1)
 
     def _take_rounds(self) -> None:
+        if self._watch is not None:
+            self._watch.start()
         started = self._clock()
         while not self._enough():
             for subject in self._random.sample(self.subjects, len(self.subjects)):
@@ -274,14 +306,17 @@ class _Run:
             self._elapsed = (self._clock() - started) / 1e9
             if self._due():
                 self._tell()
+                if self._watch is not None:
+                    self._watch.mark(self.rounds, self._elapsed)
 
     def _enough(self) -> bool:
         wanted = self._options
         if not self.rounds:
             return False
+        extra = self._watch.extra if self._watch is not None else 0.0
         if self.rounds >= wanted.max_samples or self._elapsed >= OVERRUN * wanted.seconds:
             return True
-        return self.rounds >= wanted.min_samples and (self._elapsed >= wanted.seconds or self._narrow())
+        return self.rounds >= wanted.min_samples and (self._elapsed >= wanted.seconds + extra or self._narrow())
 
     def _narrow(self) -> bool:
         """Look, at growing numbers of pairs, whether the interval is narrow enough.
@@ -306,7 +341,8 @@ class _Run:
         for subject in self.subjects:
             self._stream(subject, subject.samples, "steady")
         label = f"{self.rounds} {'pairs' if len(self.subjects) > 1 else 'samples'}"
-        self._reporter.progress(min(self._elapsed, self._options.seconds), self._options.seconds, label)
+        wanted = self._options.seconds + (self._watch.extra if self._watch is not None else 0.0)
+        self._reporter.progress(min(self._elapsed, wanted), wanted, label)
 
     def _stream(self, subject: _Subject, samples: Sequence[int], phase: str) -> None:
         fresh = samples[subject.streamed :]

@@ -15,6 +15,7 @@ from studio.core.device import Device
 from studio.core.engine import Engine
 from studio.core.errors import Cancelled as Cancelled
 from studio.core.frozen import Frozen
+from studio.core.machine.change import Change
 from studio.core.memo import Memo
 from studio.core.params import Params
 from studio.core.report import Reporter, SilentReporter
@@ -40,12 +41,14 @@ class Range(Frozen):
     """An expectation: a range with its reason; never a promise.
 
     For speed, a ratio of latencies, baseline over variant: above 1 is faster. For size, bytes of the
-    variant over bytes of the baseline: below 1 is smaller.
+    variant over bytes of the baseline: below 1 is smaller. `calibrated` says that it was computed from
+    what this machine was measured to do.
     """
 
     low: float
     high: float
     reason: str
+    calibrated: bool = False
 
 
 class Survey(Frozen):
@@ -59,6 +62,8 @@ class Survey(Frozen):
     why_not: str = ""
     speed: Range | None = None
     size: Range | None = None
+    #: what becomes of `nodes`, from which `speed` is computed anew where the machine is calibrated
+    change: Change | None = None
     warnings: tuple[str, ...] = ()
 
 

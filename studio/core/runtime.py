@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from studio.core.device import Device, UnavailableDevice
+from studio.core.flow import Flow, GoOn, flow_of
 from studio.core.frozen import Frozen
 from studio.core.params import param
 
@@ -124,6 +125,18 @@ class LoadedModel(ABC):
         """
         return lambda: self.run(feeds)
 
+    def run_async(self, feeds: Mapping[str, NDArray[Any]], requests: int, go_on: GoOn) -> Flow:
+        """Keep so many inferences on fixed inputs in flight until `go_on` says no.
+
+        Each has inputs and outputs of its own. Without anything better each is called from a thread of its own.
+
+        Raises
+        ------
+        RuntimeLoadError
+            When the runtime refuses the inputs or the device is lost.
+        """
+        return flow_of([self.bind(feeds) for _ in range(requests)], go_on)
+
     def profile(self, feeds: Mapping[str, NDArray[Any]], runs: int) -> tuple[ExecutedNode, ...] | None:
         """Run with counters on; None where the runtime has none. Counters disturb time: never mix with `bind`."""
         return None
@@ -150,6 +163,10 @@ class Runtime(ABC):
     def unavailable(self) -> tuple[UnavailableDevice, ...]:
         """List hardware or providers that are here but cannot be used through it."""
         return ()
+
+    def honours(self, device: Device) -> frozenset[str]:
+        """Name the fields of `RunOptions` that change anything on a device."""
+        return frozenset(RunOptions.model_fields)
 
     @abstractmethod
     def load(self, artifact: Artifact, device: Device, options: RunOptions) -> LoadedModel:

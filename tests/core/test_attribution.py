@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from studio.core.attribution import attribute, grouped
+from studio.core.attribution import attribute, by_kernel
 from tests import models
 
 
@@ -68,4 +68,4 @@ def test_what_depends_on_constants_alone_belongs_to_none() -> None:
 
 def test_a_node_that_several_kernels_execute_parts_of_belongs_to_each() -> None:
     owners = {"A": 0, "B": 1}
-    assert grouped(owners, [("A", 1)]) == {0: ("A",), 1: ("A", "B")}
+    assert by_kernel(owners, [("A", 1)]) == {0: ("A",), 1: ("A", "B")}

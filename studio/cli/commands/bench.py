@@ -10,7 +10,8 @@ import click
 from rich.console import Console
 
 from studio.analysis.cold import cold_start
-from studio.benchmark import BenchOptions, BenchResult, measure
+from studio.analysis.expected import measure_expected
+from studio.benchmark import BenchOptions, BenchResult
 from studio.cli.app import App
 from studio.cli.coldstart import print_cold
 from studio.cli.live import LiveBench
@@ -39,6 +40,14 @@ def bench_options(function: F) -> F:
             show_default=True,
             help="'model': compute in the model's own types; 'engine': the runtime may lower them.",
         ),
+        click.option("--pin", is_flag=True, help="Pin threads to cores, where the runtime can."),
+        click.option(
+            "--processes",
+            default=1,
+            type=click.IntRange(1, 100),
+            show_default=True,
+            help="Measure in so many fresh processes, and show how they differ.",
+        ),
         click.option("--seconds", default=6.0, type=SECONDS, show_default=True, help="Time for a pair."),
         click.option("--dim", "dims", multiple=True, metavar="NAME=SIZE", help="Size of a dynamic dimension."),
         click.option("--seed", default=0, type=int, help="Of generated inputs, the order in pairs, the bootstrap."),
@@ -48,9 +57,18 @@ def bench_options(function: F) -> F:
     return function
 
 
-def make_options(batch: int, seconds: float, dims: Sequence[str], seed: int, **run: Any) -> BenchOptions:
+def make_options(
+    batch: int, seconds: float, dims: Sequence[str], seed: int, processes: int, **run: Any
+) -> BenchOptions:
     """Make the options from what the command line gave; `run` are the fields of `RunOptions`."""
-    return BenchOptions(run=RunOptions(**run), batch=batch, seconds=seconds, dims=parse_dims(dims), seed=seed)
+    return BenchOptions(
+        run=RunOptions(**run),
+        batch=batch,
+        seconds=seconds,
+        dims=parse_dims(dims),
+        seed=seed,
+        processes=processes,
+    )
 
 
 @click.command("bench")
@@ -131,5 +149,5 @@ def _labels(models: Sequence[Path]) -> list[str]:
 def run_bench(app: App, subjects: Sequence[Subject], options: BenchOptions) -> BenchDocument:
     """Measure subjects live in the terminal."""
     with LiveBench(app) as live:
-        result: BenchResult = measure(app.work, subjects, options, watch=live)
+        result: BenchResult = measure_expected(app.work, subjects, options, watch=live)
     return bench_document(result, options, app.session.detect().environment)

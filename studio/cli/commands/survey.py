@@ -12,6 +12,7 @@ from studio.cli.app import App
 from studio.cli.options import PATH, common, device_option
 from studio.cli.shapes import SurveyDocument
 from studio.cli.text import expectation
+from studio.core.machine.refine import NOT_CALIBRATED
 from studio.core.passes import Survey
 
 
@@ -31,10 +32,16 @@ def command(app: App, model: Path, device: str) -> None:
     session.open_model(model, watch=app.watcher())
     target = session.device(device, watch=app.watcher())
     surveys = session.survey(device=target.spec, watch=app.watcher())
+    place = app.work.machine().place(target.spec)
     document = SurveyDocument(
-        model=model.absolute(), sha256=session.artifact().sha256, device=target.spec, surveys=surveys
+        model=model.absolute(),
+        sha256=session.artifact().sha256,
+        device=target.spec,
+        surveys=surveys,
+        calibrated=place is not None,
     )
-    app.show(document, lambda console: _print(console, surveys, target.label))
+    basis = NOT_CALIBRATED if place is None else f"calibrated {place.taken_at[:10]}"
+    app.show(document, lambda console: _print(console, surveys, f"{target.label} ({basis})"))
 
 
 def _print(console: Console, surveys: dict[str, Survey], device: str) -> None:

@@ -12,12 +12,16 @@ from studio.locations import load_registry
 
 
 class Detected(Frozen):
-    """Devices that work, hardware that does not, and the machine's fingerprint."""
+    """Devices that work, hardware that does not, and the machine's fingerprint.
+
+    `honours` maps a device's spec to the options of `RunOptions` that its runtime has there.
+    """
 
     devices: tuple[Device, ...]
     unavailable: tuple[UnavailableDevice, ...]
     runtimes: dict[str, str]
     environment: Environment
+    honours: dict[str, tuple[str, ...]] = {}
 
 
 def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:  # noqa: ARG001
@@ -25,18 +29,25 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:  # noqa:
     devices: list[Device] = []
     unavailable: list[UnavailableDevice] = []
     versions: dict[str, str] = {}
+    honours: dict[str, tuple[str, ...]] = {}
     runtimes = load_registry().runtimes()
     for index, runtime in enumerate(runtimes):
         reporter.progress(index, len(runtimes), runtime.title)
         reporter.check()
         try:
             versions[runtime.id] = runtime.version()
-            devices.extend(runtime.devices())
+            found_here = runtime.devices()
+            honours.update((device.spec, tuple(sorted(runtime.honours(device)))) for device in found_here)
+            devices.extend(found_here)
             unavailable.extend(runtime.unavailable())
         except Exception as error:  # one broken runtime must not hide the others
             unavailable.append(_broken(runtime.id, runtime.title, error))
     found = Detected(
-        devices=tuple(devices), unavailable=tuple(unavailable), runtimes=versions, environment=fingerprint()
+        devices=tuple(devices),
+        unavailable=tuple(unavailable),
+        runtimes=versions,
+        environment=fingerprint(),
+        honours=honours,
     )
     return found.model_dump(mode="json")
 

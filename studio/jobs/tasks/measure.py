@@ -12,8 +12,9 @@ from typing import Any
 from studio.core.environment import fingerprint
 from studio.core.errors import Cancelled
 from studio.core.frozen import Frozen
+from studio.core.machine.blocks import BlockWatch, Stability
 from studio.core.measurement import Measurement
-from studio.core.noise import NoiseGuard
+from studio.core.noise import describe_noise, observe
 from studio.core.pairs import LatencySamples, TimingOptions, measure_alone, measure_pair
 from studio.core.registry import Registry
 from studio.core.report import Reporter
@@ -58,14 +59,14 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     subjects = [wanted.baseline, *([wanted.variant] if wanted.variant else [])]
     with ExitStack() as stack:
         rigs = _load(registry, subjects, wanted, stack)
-        guard = NoiseGuard()
-        samples, stopped, warnings = _time(rigs, wanted, reporter)
-        noise = guard.finish()
+        watch = BlockWatch(wanted.seconds, observe, describe_noise)
+        samples, stopped, warnings = _time(rigs, wanted, reporter, watch)
         if not samples[0].samples_ns:
             raise Cancelled
         run_id = uuid.uuid4().hex[:12]
         made = [
-            rig.measurement(series, wanted, run_id, noise, warnings) for rig, series in zip(rigs, samples, strict=True)
+            rig.measurement(series, wanted, run_id, watch.stability(), warnings)
+            for rig, series in zip(rigs, samples, strict=True)
         ]
     if len(made) > 1:
         made[1] = made[1].model_copy(update={"paired_with": made[0].id})
@@ -81,15 +82,15 @@ def _load(registry: Registry, subjects: list[Subject], wanted: MeasurePair, stac
 
 
 def _time(
-    rigs: list[_Rig], wanted: MeasurePair, reporter: Reporter
+    rigs: list[_Rig], wanted: MeasurePair, reporter: Reporter, watch: BlockWatch
 ) -> tuple[tuple[LatencySamples, ...], bool, tuple[str, ...]]:
     options = TimingOptions(seconds=wanted.seconds, seed=wanted.seed)
     calls = [rig.model.bind(rig.feeds.arrays) for rig in rigs]
     if len(rigs) == 1:
-        alone = measure_alone(calls[0], options, reporter, name=rigs[0].subject.key)
+        alone = measure_alone(calls[0], options, reporter, name=rigs[0].subject.key, watch=watch)
         return (alone.model,), alone.cancelled, alone.warnings
     names = (rigs[0].subject.key, rigs[1].subject.key)
-    pair = measure_pair(calls[0], calls[1], options, reporter, names=names)
+    pair = measure_pair(calls[0], calls[1], options, reporter, names=names, watch=watch)
     return (pair.baseline, pair.variant), pair.cancelled, pair.warnings
 
 
@@ -109,7 +110,7 @@ class _Rig:
         series: LatencySamples,
         wanted: MeasurePair,
         run_id: str,
-        noise: tuple[str, ...],
+        stability: Stability,
         warnings: tuple[str, ...],
     ) -> Measurement:
         """Put the samples together with all that is needed to judge them; load and first are filled in later."""
@@ -128,7 +129,9 @@ class _Rig:
             load_ns=0,
             first_ns=0,
             run=run_id,
-            noise=noise,
+            noise=stability.noise if stability.verdict == "noisy" else (),
+            stability=stability,
+            disturbed_ns=series.disturbed_ns,
             warnings=(*filter(None, (self.subject.refused,)), *self.model.warnings, *warnings),
             environment=fingerprint(),
             taken_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -8,7 +8,10 @@ from studio.core.artifact import Artifact
 from studio.core.device import Device
 from studio.core.errors import BurnishError
 from studio.core.frozen import Frozen
-from studio.core.modelfile import read_model
+from studio.core.machine.layers import layers_of
+from studio.core.machine.profile import PlaceProfile
+from studio.core.machine.refine import refine
+from studio.core.modelfile import read_light_proto, read_model
 from studio.core.params import parse_params
 from studio.core.passes import Pass, Survey
 from studio.core.recipe import Step
@@ -23,13 +26,15 @@ if TYPE_CHECKING:
 class SurveyModel(Frozen):
     """What to survey: all passes with their defaults, or the given steps with their parameters.
 
-    `earlier` are the steps that came before, for passes that refuse some orders.
+    `earlier` are the steps that came before, for passes that refuse some orders; `place` is the
+    calibration of the device, if there is one.
     """
 
     artifact: Artifact
     device: Device | None = None
     steps: tuple[Step, ...] = ()
     earlier: tuple[Step, ...] = ()
+    place: PlaceProfile | None = None
 
 
 class Surveyed(Frozen):
@@ -44,11 +49,12 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     registry = load_registry()
     model = _inferred(wanted.artifact)
     steps = wanted.steps or tuple(Step(pass_id=name) for name in registry.ids("pass"))
+    layers = layers_of(read_light_proto(wanted.artifact.path)) if wanted.place else ()
     surveys: dict[str, Survey] = {}
     for index, step in enumerate(steps):
         reporter.progress(index, len(steps), step.pass_id)
         reporter.check()
-        surveys[step.pass_id] = _survey(registry, step, model, wanted)
+        surveys[step.pass_id] = refine(_survey(registry, step, model, wanted), layers, wanted.place)
     return Surveyed(surveys=surveys).model_dump(mode="json")
 
 
