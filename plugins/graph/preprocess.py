@@ -14,7 +14,7 @@ from studio.api import InterfaceChange, PassError, TensorInfo, nearest
 from .interface import describe, ordered, record, turn
 from .patterns import single
 from .producers import Array, Layer, absorb_input, finite, layer_of
-from .values import graph_of, integer, integers, is_op, lazy, set_input, sizes
+from .values import integer, integers, is_op, lazy, set_input, sizes
 from .workspace import Workspace
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def _with_nodes(space: Workspace, value: ir.Value, change: InterfaceChange, rest
     else:
         graph.insert_before(first, nodes)
     turn(value, change.after)
-    return [f"{', '.join(node.op_type for node in nodes)} before {graph_of(readers[0][0]).name}"] if nodes else []
+    return [f"{', '.join(node.op_type for node in nodes)} at the input"] if nodes else []
 
 
 def _add(

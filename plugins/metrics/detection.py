@@ -89,7 +89,7 @@ class MeanAveragePrecision(SetMetric):
         truth_owner, truths = np.searchsorted(kinds, whole[labelled, 0]), picture[labelled]
 
         def value(weights: Floats) -> float:
-            totals = np.bincount(truth_owner, weights[truths], len(kinds))
+            totals = np.bincount(truth_owner, weights[truths], len(kinds)).astype(float)
             if not totals.any():
                 return float("nan")
             found = _average_precisions(weights[boxes], right, owner, totals)

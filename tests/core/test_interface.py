@@ -68,7 +68,8 @@ def test_alone_it_takes_pixels(folded: Any, some: Path, tmp_path: Path) -> None:
 
 def test_what_is_timed_is_what_it_takes(folded: Any, some: Path) -> None:
     fed = feed(REGISTRY, folded, some, 4, {}, 0).arrays["image"]
-    assert (fed.dtype, fed.shape) == (np.uint8, (4, 28, 28, 1))
+    assert fed.dtype == np.uint8
+    assert fed.shape == (4, 28, 28, 1)
 
 
 def test_an_illegible_record_is_none(tmp_path: Path) -> None:

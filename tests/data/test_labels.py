@@ -28,14 +28,16 @@ def test_arrays_say_by_type_and_shape_what_they_are(tmp_path: Path, labels: Any,
     np.savez(tmp_path / "data.npz", image=images(3), labels=labels)
     data = opened(tmp_path / "data.npz")
     found = read(data, 2)["labels"]
-    assert (data.label_kind, found.dtype) == (kind, dtype)
+    assert data.label_kind == kind
+    assert found.dtype == dtype
     assert all(np.array_equal(row, given) for row, given in zip(found, labels, strict=True))
 
 
 def test_whole_numbers_may_be_targets(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", image=images(3), labels=np.array([1, 5, 9]))
     data = opened(tmp_path / "data.npz", reading=Reading(labels="target"))
-    assert (data.label_kind, read(data)["labels"].dtype) == ("target", np.float64)
+    assert data.label_kind == "target"
+    assert read(data)["labels"].dtype == np.float64
     with pytest.raises(DataError, match="no labels of the kind text"):
         opened(tmp_path / "data.npz", reading=Reading(labels="text"))
 

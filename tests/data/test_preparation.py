@@ -30,7 +30,8 @@ def photos(tmp_path: Path) -> Path:
 
 def prepared(photos: Path, how: str, info: TensorInfo = COLOUR) -> NDArray[Any]:
     found: NDArray[Any] = read(opened(photos, info, preprocess=parse_preprocessing(how)))["image"]
-    return found[0]
+    first: NDArray[Any] = found[0]
+    return first
 
 
 def test_imagenet_is_what_torchvision_defines(photos: Path) -> None:

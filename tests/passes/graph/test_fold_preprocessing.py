@@ -159,3 +159,34 @@ def test_a_change_goes_there_and_back() -> None:
     expected = (raw[0, 1, 2, ::-1] / 255 - MEAN) / STD
     np.testing.assert_allclose(change.backward(raw)[0, :, 1, 2], expected, rtol=1e-5)
     assert change.forward(np.full((2, 1, 3, 4, 5), 99, np.float32)).shape == (2, 1, 4, 5, 3)
+
+
+def test_a_branch_that_reads_the_input_gets_what_it_got(tmp_path: Path) -> None:
+    branches = {
+        f"{name}_branch": graph([node(operator, "x", f"{name}_y")], [], [(f"{name}_y", (1, 3, 4, 4))], name=name)
+        for name, operator in (("then", "Neg"), ("else", "Relu"))
+    }
+    nodes = [node("ReduceSum", "x", "s", keepdims=0), node("Greater", "s zero", "c"), node("If", "c", "y", **branches)]
+    main = graph(nodes, [("x", (1, 3, 4, 4))], [("y", (1, 3, 4, 4))], {"zero": np.float32(0)})
+    record = verified("graph.fold-preprocessing", save(tmp_path / "m.onnx", main), layout="nhwc", **NORMAL)
+    assert operators(onnx.load(str(record.artifact.path)))[:4] == ["Cast", "Transpose", "Mul", "Add"]
+
+
+def test_an_input_that_nothing_reads_changes_too(tmp_path: Path) -> None:
+    main = graph([node("Relu", "z", "y")], [("x", (1, 3, 4, 4)), ("z", (1, 2))], [("y", (1, 2))])
+    record = verified("graph.fold-preprocessing", save(tmp_path / "m.onnx", main))
+    assert [change.name for change in changes_of(record.artifact)] == ["x"]
+
+
+def test_a_quantized_model_takes_pixels(tmp_path: Path) -> None:
+    nodes = [
+        node("QuantizeLinear", "x s z", "q"),
+        node("DequantizeLinear", "q s z", "d"),
+        node("DequantizeLinear", "w sw", "dw"),
+        node("Conv", "d dw", "y"),
+    ]
+    weights: dict[str, Any] = {"s": np.float32(0.02), "z": np.uint8(128), "sw": np.float32(0.01)}
+    weights["w"] = (weight(4, 3, 3, 3) * 40).astype(np.int8)
+    path = save(tmp_path / "m.onnx", graph(nodes, [("x", ("batch", 3, 9, 9))], [("y", None)], weights))
+    record = verified("graph.fold-preprocessing", path, **NORMAL)
+    assert operators(onnx.load(str(record.artifact.path)))[:3] == ["Cast", "Mul", "Add"]

@@ -11,7 +11,12 @@ import numpy as np
 import onnx
 import pytest
 
-from tests.passes.graph.harness import apply, graph, node, operators, save, survey, verified, weight
+from studio.api import open_artifact
+from studio.core.place import Place
+from studio.core.verification import refusal_text
+from studio.core.verify import Check, order_places, verify
+from studio.jobs.tasks.surroundings import generate
+from tests.passes.graph.harness import REGISTRY, apply, graph, node, operators, save, survey, verified, weight
 
 Nodes = Sequence[onnx.NodeProto]
 HEADS, SIZE, LENGTH = 2, 4, 5
@@ -228,3 +233,21 @@ def test_rms_normalization(tmp_path: Path, opset: int) -> None:
     weights |= {"axes": np.asarray([-1])} if opset > 17 else {}
     proto = fuse(tmp_path, nodes, {"x": ("batch", LENGTH, WIDTH)}, weights, opset, engine="portable")
     assert operators(proto) == (["RMSNormalization"] if opset > 17 else [one.op_type for one in nodes])
+
+
+def test_a_runtime_that_does_not_load_the_result_is_refused_by_name(tmp_path: Path) -> None:
+    weights = {"w": weight(WIDTH, 3)}
+    source = save(tmp_path / "m.onnx", graph([node("MatMul", "x w", "y")], [("x", (2, WIDTH))], [("y", None)], weights))
+    proto = onnx.load(str(source))
+    proto.graph.node[0].op_type, proto.graph.node[0].domain = "TransposeMatMul", "com.microsoft"
+    proto.opset_import.add(domain="com.microsoft", version=1)
+    onnx.save(proto, str(tmp_path / "own.onnx"))
+    before, after = open_artifact(source), open_artifact(tmp_path / "own.onnx")
+    found = tuple(Place(runtime, device) for runtime in REGISTRY.runtimes() for device in runtime.devices())
+    check = Check(order_places(found, None), generate(before, 2, 1), tmp_path)
+    verification = verify(before, after, check, exact=True)
+    assert verification.runtime == "onnxruntime:CPU" and not verification.refused_on("onnxruntime:CPU")
+    assert "TransposeMatMul" in verification.refused_on("openvino:CPU")
+    text = refusal_text(verification, "graph.fuse", "openvino:CPU")
+    assert text.startswith("openvino:CPU does not run it, as graph.fuse found")
+    assert any("openvino:CPU" in warning for warning in verification.warnings)

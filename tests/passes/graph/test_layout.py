@@ -12,7 +12,7 @@ import pytest
 
 from studio.api import Scope
 from studio.core.interface import changes_of
-from tests.passes.graph.harness import apply, graph, node, operators, save, survey, verified, weight
+from tests.passes.graph.harness import ROOT, apply, graph, node, operators, save, survey, verified, weight
 
 NHWC, NCHW = [0, 2, 3, 1], [0, 3, 1, 2]
 IMAGE = (2, 6, 5, 3)
@@ -148,3 +148,36 @@ def test_an_edge_of_that_layout_stays(tmp_path: Path) -> None:
     path = save(tmp_path / "m.onnx", graph([node("Relu", "x", "y")], [("x", (2, 3, 6, 5))], [("y", None)]))
     assert not survey("graph.layout", path, inputs="nchw").applies
     assert survey("graph.layout", path, inputs="nhwc").applies
+
+
+def test_branches_are_laid_out_for_themselves(tmp_path: Path) -> None:
+    turned = [
+        node("Transpose", "x", "t", perm=NHWC),
+        node("Relu", "t", "r"),
+        node("Transpose", "r", "then_y", perm=NCHW),
+    ]
+    other = [node("Transpose", "outer", "u", perm=NCHW), node("Neg", "u", "else_y")]
+    branches = {
+        "then_branch": graph(turned, [], [("then_y", (2, 3, 6, 5))], name="then"),
+        "else_branch": graph(other, [], [("else_y", (2, 3, 6, 5))], name="else"),
+    }
+    nodes = [node("Transpose", "x", "outer", perm=NHWC), node("If", "c", "y", **branches)]
+    main = graph(nodes, [("x", (2, 3, 6, 5)), ("c", (), onnx.TensorProto.BOOL)], [("y", (2, 3, 6, 5))])
+    path = save(tmp_path / "m.onnx", main)
+    for condition in (True, False):
+        folder = tmp_path / str(condition)
+        folder.mkdir()
+        (folder / "m.onnx").write_bytes(path.read_bytes())
+        feeds = {"x": weight(2, 3, 6, 5), "c": np.asarray(condition)}
+        _, proto = apply("graph.layout", folder / "m.onnx", feeds)
+        then = next(one.g for one in proto.graph.node[-1].attribute if one.name == "then_branch")
+        assert [one.op_type for one in then.node] == ["Relu"]
+
+
+def test_weights_of_a_convolution_model_of_real_size(tmp_path: Path) -> None:
+    """The bundled sample with pictures channels last at both ends of a part of it: nothing else changes."""
+    path = tmp_path / "m.onnx"
+    path.write_bytes((ROOT / "assets" / "samples" / "mnist-resnet.onnx").read_bytes())
+    record = verified("graph.layout", path, inputs="nhwc")
+    assert record.verification is not None and record.verification.top1_agreement == 1.0
+    assert [change.after.shape for change in changes_of(record.artifact)] == [("batch", 28, 28, 1)]
