@@ -67,7 +67,7 @@ def _follow(first: ir.Node, selection: Selection) -> Pair | None:
     value, clipped, bound = first.outputs[0], "", float("inf")
     channels = int(str(_tensor(first, 1).shape[0]))
     while True:
-        users = value.uses()
+        users = tuple(value.uses())
         if value.is_graph_output() or len(users) != 1:
             return None
         user, index = users[0]
@@ -91,7 +91,7 @@ def _reads_channels(node: ir.Node, channels: int, selection: Selection) -> bool:
     if node not in selection.nodes or tensor is None:
         return False
     groups, shape = integer(node, "group", 1), tensor.numpy().shape
-    return (groups == 1 and shape[1] == channels) or (groups == channels == shape[0] and shape[1] == 1)
+    return bool((groups == 1 and shape[1] == channels) or (groups == channels == shape[0] and shape[1] == 1))
 
 
 def _bias_is_ours(node: ir.Node) -> bool:

@@ -21,7 +21,7 @@ from studio.core.scope import Scope
 from studio.core.sensing import layer_times
 from studio.core.sensitivity import LayerOption, Sensitivity
 from studio.jobs.protocol import JobEvent, Samples
-from studio.jobs.tasks.profile import Profile, ProfileModel
+from studio.jobs.tasks.profile import Profiled, ProfileModel
 from studio.jobs.tasks.sensitivity import SCHEMA, FormedVariant, SensedLayers, SenseLayers
 from studio.jobs.tasks.subject import Subject
 from studio.workbench import Data, Watch, Workbench
@@ -228,7 +228,7 @@ def _times(
             )
         except BurnishError:
             return ()
-        return Profile.model_validate(found).nodes
+        return Profiled.model_validate(found).nodes
 
     before = executed(artifact, artifact.path.name)
     times = {}

@@ -115,7 +115,8 @@ def test_an_operator_that_falls_back(subject: Save, tmp_path: Path, monkeypatch:
             )
             for operator in ("Relu", "Sigmoid")
         ]
-        found = explain(work, *subjects, OPTIONS)
+        first, second = subjects
+        found = explain(work, first, second, OPTIONS)
         known = causes(work, found)
         work.close()
     assert known["fallback"].nodes == ("y",)
