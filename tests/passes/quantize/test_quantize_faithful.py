@@ -193,7 +193,7 @@ def test_bias_correction_takes_the_mean_error_back(tmp_path: Path) -> None:
         levels.append(sqnr(*both))
     assert errors[1] < 0.5 * errors[0]
     assert levels[1] > levels[0] + 1
-    assert result.notes["biases_corrected"] == 2, "conv1 and fc have a bias"
+    assert result.notes["biases_corrected"] == 4, "those without a bias are given one"
 
 
 def test_the_layer_that_breaks_is_named(tmp_path: Path) -> None:
