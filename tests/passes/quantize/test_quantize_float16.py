@@ -127,9 +127,8 @@ def test_operators_that_overflow_on_data_stay_float32(tmp_path: Path) -> None:
     assert any("2 operators stay float32" in warning for warning in result.warnings)
     assert {change.node for change in result.changes if change.change == "retyped"} == {"last"}
     assert min(compare(source, result, feeds)) > 55
-    source, blind = apply(HALF, network, tmp_path / "b", data=Samples(feeds), params={"samples": 0})
-    with np.errstate(invalid="ignore", over="ignore"):
-        assert not np.isfinite(run_onnxruntime(blind.artifact.path, feeds)[0]).all()
+    _, blind = apply(HALF, network, tmp_path / "b", data=Samples(feeds), params={"samples": 0})
+    assert "large" in {change.node for change in blind.changes if change.change == "retyped"}
 
 
 def test_masks_are_clipped_and_tiny_weights_counted(tmp_path: Path) -> None:
