@@ -67,6 +67,20 @@ def own_constants(graph: ir.Graph, selection: Selection) -> None:
         _forget_factors(node)
 
 
+def add_biases(graph: ir.Graph, selection: Selection) -> None:
+    """Give each selected Conv, ConvTranspose and Gemm that has no bias one of zeros, which can be corrected."""
+    import numpy as np
+
+    initializers = Initializers(graph)
+    for node in selection.nodes:
+        given = len(node.inputs) > 2 and node.inputs[2] is not None
+        if node.op_type not in ("Conv", "ConvTranspose", "Gemm") or given:
+            continue
+        zeros = initializers.add(f"{node.name}_bias", np.zeros(output_channels(node), np.float32))
+        node.resize_inputs(3)
+        node.replace_input_with(2, zeros)
+
+
 def _constant_inputs(node: ir.Node) -> tuple[int, ...]:
     """Give the inputs of a node whose constants are quantized."""
     if node.op_type in WEIGHT_INPUT:

@@ -124,4 +124,29 @@ def insert_qdq(prepared: Path, chosen: tuple[Target, ...], ranges: Ranges, types
             },
         )
         quantizer.quantize_model()
-    return finished(quantizer.model.model)
+    result = finished(quantizer.model.model)
+    _restore_float_readers(result.graph, {target.name for target in chosen}, types.float_outputs)
+    return result
+
+
+def _restore_float_readers(graph: onnx.GraphProto, chosen: set[str], float_outputs: Collection[str]) -> None:
+    """Let nodes that stay float read a float tensor itself, not what is left of it after 8 bits.
+
+    The quantizer reroutes all readers of a tensor, a residual addition too, though only one takes 8 bits. What a
+    layer gives in 8 bits stays rerouted: engines fuse its output's quantization into it.
+    """
+    makers = {out: node for node in graph.node for out in node.output if out}
+    floats: dict[str, str] = {}
+    for node in graph.node:
+        source = makers.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        if source is None or source.op_type != "QuantizeLinear":
+            continue
+        maker = makers.get(source.input[0])
+        if maker is None or maker.name not in chosen or maker.op_type in float_outputs:
+            floats[node.output[0]] = source.input[0]
+    for node in graph.node:
+        if node.name in chosen:
+            continue
+        for index, name in enumerate(node.input):
+            if name in floats:
+                node.input[index] = floats[name]

@@ -27,7 +27,7 @@ from .calibration import Plan
 from .expectation import Switch, reduce_range, static_speed
 from .finish import list_changes, unchanged, write_checked
 from .graph import count_operators, half_precision, operators_by_name, quantized_already
-from .initializers import own_constants
+from .initializers import add_biases, own_constants
 from .notes import data_notes, skipped_note, static_advice, upgrade_note
 from .preparation import Wishes, prepare
 from .prepare import PER_AXIS_OPSET, SIXTEEN_BIT_OPSET, open_named, save_prepared
@@ -173,6 +173,8 @@ class StaticQuantization(Pass):
         reduced = reduce_range(params.reduce_range, params.weight_type, context.device)
         with scratch_folder(context.workdir) as scratch:
             own_constants(model.graph, selection)
+            if params.correct_bias:
+                add_biases(model.graph, selection)
             readied = prepare(model, selection, _wishes(params, reduced), data, context.reporter, scratch)
             typed, scoped = model.meta["typed"], Chosen.of(selection, params.float_outputs)
             prepared = save_prepared(model, scratch, opset)

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from studio.api import PassError, Scope, open_artifact
 from tests import models
 from tests.passes.quantize.support import (
+    Samples,
     apply,
     compare,
     images,
@@ -105,6 +106,29 @@ def test_weights_beyond_the_range_stay_float32(tmp_path: Path) -> None:
     source, result = apply(HALF, network, tmp_path)
     assert any("1 operators with weights beyond 65504 stay float32, such as norm" in item for item in result.warnings)
     assert min(compare(source, result, images(8))) > 55
+
+
+def test_operators_that_overflow_on_data_stay_float32(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"], "large"),
+        helper.make_node("Mul", ["a", "small"], ["s"], "shrink"),
+        helper.make_node("MatMul", ["s", "w2"], ["y"], "last"),
+    ]
+    weights = {
+        "w": random.normal(0, 1e4, (16, 16)).astype(np.float32),
+        "small": np.float32(1e-5),
+        "w2": random.normal(0, 0.3, (16, 16)).astype(np.float32),
+    }
+    network = models.model(nodes, {"x": ["batch", 16]}, {"y": ["batch", 16]}, weights)
+    feeds = {"x": random.normal(0, 1, (32, 16)).astype(np.float32)}
+    source, result = apply(HALF, network, tmp_path / "a", data=Samples(feeds))
+    assert result.notes["kept_for_overflow"] == 2
+    assert any("2 operators stay float32" in warning for warning in result.warnings)
+    assert {change.node for change in result.changes if change.change == "retyped"} == {"last"}
+    assert min(compare(source, result, feeds)) > 55
+    _, blind = apply(HALF, network, tmp_path / "b", data=Samples(feeds), params={"samples": 0})
+    assert "large" in {change.node for change in blind.changes if change.change == "retyped"}
 
 
 def test_masks_are_clipped_and_tiny_weights_counted(tmp_path: Path) -> None:
