@@ -11,8 +11,8 @@ import numpy as np
 from tests.bench.zoo.export import export, save
 
 NAME = "vit"
-WIDTH, DEPTH, HEADS, PATCH = 192, 6, 6, 4
-EPOCHS = 30
+WIDTH, DEPTH, HEADS, PATCH = 192, 6, 6, 7
+EPOCHS = 20
 
 
 def make(folder: Path, pictures: Sequence[Path]) -> None:
