@@ -76,7 +76,5 @@ def calibrate(
 
 def _place(work: Workbench, device: Device, threads: int | None, watch: Watch | None) -> PlaceProfile:
     request = CalibratePlace(device=device.spec, threads=threads)
-    found = work.run_task(
-        "calibrate", request, f"calibrate {device.spec}", exclusive=True, fresh=True, watch=watch
-    )
+    found = work.run_task("calibrate", request, f"calibrate {device.spec}", exclusive=True, fresh=True, watch=watch)
     return PlaceProfile.model_validate(found)

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from studio.core.device import Device
 from studio.core.datasets import data_digest
+from studio.core.device import Device
 from studio.core.environment import fingerprint
 from studio.core.errors import Cancelled
 from studio.core.frozen import Frozen, digest
@@ -182,9 +182,7 @@ def _measure(
         pin=options.pin,
     )
     label = f"sweep {subject.name} on {subject.device.spec}"
-    found = work.run_task(
-        "sweep_point", request, label, artifact=subject.artifact, exclusive=True, watch=watch
-    )
+    found = work.run_task("sweep_point", request, label, artifact=subject.artifact, exclusive=True, watch=watch)
     point = SweepPoint.model_validate(found)
     # A setting that fails at its second, longer look would be proposed for ever.
     return point.model_copy(update={"seconds": seconds})

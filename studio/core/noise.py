@@ -116,7 +116,12 @@ def describe_noise(before: Observation, after: Observation) -> tuple[str, ...]:
         _heat(after),
         _memory(before, after),
         _stalled(before.memory_stall, after.memory_stall, seconds, "Programs waited for memory {} of the time."),
-        _stalled(before.quota_stall, after.quota_stall, seconds, "The processor quota of this container held it back {} of the time."),
+        _stalled(
+            before.quota_stall,
+            after.quota_stall,
+            seconds,
+            "The processor quota of this container held it back {} of the time.",
+        ),
     )
     return tuple(sentence for sentence in found if sentence)
 

@@ -63,7 +63,9 @@ def _print(console: Console, found: Calibration) -> None:
     for place in found.profile.places:
         now = "measured now" if place.device in found.measured else f"measured {place.taken_at[:10]}"
         state = place.stability.text if place.stability else ""
-        threads = f"{place.options.threads or 'as many as it chooses'} thread{'' if place.options.threads == 1 else 's'}"
+        threads = (
+            f"{place.options.threads or 'as many as it chooses'} thread{'' if place.options.threads == 1 else 's'}"
+        )
         console.print(f"{place.device} {place.runtime_version}: {now}, {threads}, {place.seconds:.0f} s, {state}")
     for failure in found.failures:
         console.print(f"FAILED {failure.device}: {failure.message} {failure.hint}", style="yellow", markup=False)
@@ -94,7 +96,16 @@ def _print_record(console: Console, found: RecordSummary) -> None:
     if found.overall is None:
         console.print("Nothing was predicted and measured yet: 'burnish optimize … --bench' does both.")
         return
-    titles = ("passes", "device", "range from", "results", "inside", "95 % interval", "measured / predicted")
+    titles = (
+        "passes",
+        "device",
+        "range from",
+        "results",
+        "inside",
+        "95 % interval",
+        "contradicted",
+        "measured / predicted",
+    )
     rows = [_hits(row) for row in (*found.rows, found.overall)]
     print_grid(console, titles, rows, right=set(titles[3:]))
     console.print()
@@ -118,5 +129,6 @@ def _hits(row: HitRow) -> tuple[str, ...]:
         str(row.results),
         f"{row.hit_rate:.0%}",
         f"{row.hit_low:.0%}-{row.hit_high:.0%}",
+        str(row.contradicted),
         f"{row.bias:.2f}",
     )

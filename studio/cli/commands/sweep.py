@@ -157,8 +157,11 @@ def _short(setting: Setting) -> str:
 
 def _print(console: Console, found: SweepResult, limit: float | None) -> None:
     share = f"{len(found.points)} of {found.possible} settings measured"
+    share += f", {found.resumed} of them by an earlier sweep" if found.resumed else ""
     console.print(f"{found.subject.name} on {found.subject.device.spec}: {share}", markup=False)
-    print_grid(console, TITLES, [_row(point, found.best) for point in found.front], right=set(TITLES[:4]) | set(TITLES[6:10]))
+    print_grid(
+        console, TITLES, [_row(point, found.best) for point in found.front], right=set(TITLES[:4]) | set(TITLES[6:10])
+    )
     failed = [point for point in found.points if point.failed]
     for reason in dict.fromkeys(point.why_not for point in failed):
         number = sum(point.why_not == reason for point in failed)

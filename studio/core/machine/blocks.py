@@ -126,9 +126,7 @@ class BlockWatch:
             verdict, noise = "cannot tell", ("The run was too short to watch.",)
         elif verdict == "stable":
             noise = ()
-        return Stability(
-            verdict=verdict, blocks=len(self._blocks), hit=len(hit), repeated=len(again), noise=noise
-        )
+        return Stability(verdict=verdict, blocks=len(self._blocks), hit=len(hit), repeated=len(again), noise=noise)
 
     def _repeated(self) -> list[_Block]:
         """List the blocks for which the run has lasted longer; a run that was stopped early has none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,17 +34,67 @@ _LINEAR = {
 }
 #: operators that engines do on the way: no data moves, or the layer before does them
 _FREE = frozenset(
-    "Reshape Flatten Identity Constant Squeeze Unsqueeze Shape Cast QuantizeLinear DequantizeLinear Dropout "
-    "ConstantOfShape Range Size DynamicQuantizeLinear".split()
+    {
+        "Reshape",
+        "Flatten",
+        "Identity",
+        "Constant",
+        "Squeeze",
+        "Unsqueeze",
+        "Shape",
+        "Cast",
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "Dropout",
+        "ConstantOfShape",
+        "Range",
+        "Size",
+        "DynamicQuantizeLinear",
+    }
 )
 #: what engines fuse into the layer that makes their input
-_FUSED = frozenset("Relu Clip LeakyRelu PRelu Sigmoid HardSigmoid HardSwish Add Sub Mul Div BatchNormalization Pad".split())
+_FUSED = frozenset(
+    {
+        "Relu",
+        "Clip",
+        "LeakyRelu",
+        "PRelu",
+        "Sigmoid",
+        "HardSigmoid",
+        "HardSwish",
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "BatchNormalization",
+        "Pad",
+    }
+)
 #: what stays with the layer before it when that is quantized
 _MERGED = frozenset({"Relu", "Clip"})
 #: operators with exponentials, roots or reductions for each element
 _HEAVY = frozenset(
-    "Softmax LogSoftmax LayerNormalization SkipLayerNormalization InstanceNormalization GroupNormalization Erf Gelu "
-    "FastGelu BiasGelu Exp Log Sqrt Pow Tanh Sigmoid ReduceMean ReduceSum Attention".split()
+    {
+        "Softmax",
+        "LogSoftmax",
+        "LayerNormalization",
+        "SkipLayerNormalization",
+        "InstanceNormalization",
+        "GroupNormalization",
+        "Erf",
+        "Gelu",
+        "FastGelu",
+        "BiasGelu",
+        "Exp",
+        "Log",
+        "Sqrt",
+        "Pow",
+        "Tanh",
+        "Sigmoid",
+        "ReduceMean",
+        "ReduceSum",
+        "Attention",
+    }
 )
 #: rows up to which a matrix product reads its matrix and does little else
 FEW_ROWS = 4
@@ -91,9 +141,7 @@ def layers_of(proto: onnx.ModelProto) -> tuple[LayerCost, ...]:
     values = _Values(fixed)
     names = node_names(fixed.graph)
     readers = _readers(fixed.graph, names)
-    return tuple(
-        values.layer(name, node, readers) for name, node in zip(names, fixed.graph.node, strict=True)
-    )
+    return tuple(values.layer(name, node, readers) for name, node in zip(names, fixed.graph.node, strict=True))
 
 
 def _usual_dims(proto: onnx.ModelProto) -> dict[str, int]:
@@ -128,9 +176,7 @@ class _Values:
             graph = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
         except Exception:  # inference is best effort: what it does not find costs nothing
             graph = proto.graph
-        self.tensors = {
-            item.name: _Tensor(tuple(item.dims), dtype_name(item.data_type)) for item in graph.initializer
-        }
+        self.tensors = {item.name: _Tensor(tuple(item.dims), dtype_name(item.data_type)) for item in graph.initializer}
         self.weights = set(self.tensors)
         for value in (*graph.input, *graph.value_info, *graph.output):
             info = tensor_info(value)
@@ -260,5 +306,3 @@ def _bytes(dtype: str) -> float:
         return np.dtype(dtype).itemsize
     except TypeError:
         return 0
-
-

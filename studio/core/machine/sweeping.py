@@ -33,9 +33,7 @@ class Setting(Frozen):
 
     def options(self, *, pin: bool = False) -> RunOptions:
         """Give the options to load a model with."""
-        return RunOptions(
-            threads=self.threads, streams=self.streams, hint=self.hint, precision=self.precision, pin=pin
-        )
+        return RunOptions(threads=self.threads, streams=self.streams, hint=self.hint, precision=self.precision, pin=pin)
 
 
 class SweepSpace(Frozen):
@@ -155,7 +153,9 @@ def space_has(space: SweepSpace, setting: Setting) -> bool:
 def pareto_front(points: Sequence[SweepPoint]) -> tuple[SweepPoint, ...]:
     """Give the points that no other beats in both throughput and latency, quickest first."""
     front: list[SweepPoint] = []
-    for point in sorted((point for point in points if not point.failed), key=lambda item: (item.p50_ms, -item.throughput)):
+    for point in sorted(
+        (point for point in points if not point.failed), key=lambda item: (item.p50_ms, -item.throughput)
+    ):
         if not front or point.throughput > front[-1].throughput:
             front.append(point)
     return tuple(front)
@@ -223,7 +223,5 @@ def _moved(space: SweepSpace, setting: Setting, axes: Sequence[str], step: int) 
 
 def _finalists(points: Sequence[SweepPoint], number: int, max_latency_ms: float | None) -> list[SweepPoint]:
     """Give the points of the front that are worth measuring longer, the highest throughput first."""
-    front = [
-        point for point in pareto_front(points) if max_latency_ms is None or point.p50_ms <= max_latency_ms * OVER
-    ]
+    front = [point for point in pareto_front(points) if max_latency_ms is None or point.p50_ms <= max_latency_ms * OVER]
     return sorted(front, key=lambda point: -point.throughput)[:number]

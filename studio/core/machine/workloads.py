@@ -174,9 +174,7 @@ def _chain(shape: Shape, precision: Precision) -> onnx.ModelProto:
     return _model(nodes, _feeds(shape.input), {"y": (TensorProto.FLOAT, shape.input)}, weights)
 
 
-def _plain(
-    nodes: list[onnx.NodeProto], weights: dict[str, NDArray[Any]], shape: Shape, value: str, index: int
-) -> str:
+def _plain(nodes: list[onnx.NodeProto], weights: dict[str, NDArray[Any]], shape: Shape, value: str, index: int) -> str:
     weights[f"w{index}"] = _weight(shape, index)
     return _layer(nodes, shape, [value, f"w{index}"], index)
 

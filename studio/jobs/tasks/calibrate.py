@@ -105,9 +105,7 @@ Taken = float | str
 class _Bench:
     """Times groups of workloads on one place."""
 
-    def __init__(
-        self, place: Place, folder: Path, reporter: Reporter, watch: BlockWatch, threads: int | None
-    ) -> None:
+    def __init__(self, place: Place, folder: Path, reporter: Reporter, watch: BlockWatch, threads: int | None) -> None:
         self._threads = threads
         self._place, self._folder, self._reporter, self._watch = place, folder, reporter, watch
         self._began, self._groups = time.monotonic(), 0

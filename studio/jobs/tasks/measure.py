@@ -61,7 +61,8 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
             raise Cancelled
         run_id = uuid.uuid4().hex[:12]
         made = [
-            rig.measurement(series, wanted, run_id, watch.stability(), warnings) for rig, series in zip(rigs, samples, strict=True)
+            rig.measurement(series, wanted, run_id, watch.stability(), warnings)
+            for rig, series in zip(rigs, samples, strict=True)
         ]
     if len(made) > 1:
         made[1] = made[1].model_copy(update={"paired_with": made[0].id})

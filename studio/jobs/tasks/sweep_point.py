@@ -75,9 +75,7 @@ def _measure(model: LoadedModel, feeds: Feeds, wanted: MeasureSetting, reporter:
     )
 
 
-def _fly(
-    model: LoadedModel, feeds: Feeds, setting: Setting, seconds: float, fewest: int, reporter: Reporter
-) -> Flow:
+def _fly(model: LoadedModel, feeds: Feeds, setting: Setting, seconds: float, fewest: int, reporter: Reporter) -> Flow:
     """Run for some seconds, longer until there are a few inferences, and stop at once when told to."""
     begun: list[float] = []
     started = 0
