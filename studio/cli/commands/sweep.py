@@ -32,7 +32,7 @@ COLUMNS = ("batch", "threads", "streams", "requests", "hint", "precision")
 FIGURES = ("throughput", "p50_ms", "p90_ms", "inferences", "seconds", "noisy", "why_not")
 
 
-class Numbers(click.ParamType):
+class Numbers(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """Positive whole numbers joined by commas."""
 
     name = "N,N,…"
