@@ -48,7 +48,9 @@ def test_measuring_a_pair_again_does_not_count_twice() -> None:
 
 
 def test_passes_and_devices_are_told_apart() -> None:
-    found = summarize_record([result(1.5), result(1.5, device="other:CPU"), result(1.5, passes=("prune.layers",))])
+    found = summarize_record(
+        [result(1.5), result(1.5, device="other:CPU"), result(1.5, variant="2", passes=("prune.layers",))]
+    )
     assert len(found.rows) == 3
 
 
