@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 
 import onnx
 import pytest
@@ -24,8 +25,9 @@ SPEEDS = {"f32": 10 * GIGA, "int8": 20 * GIGA, "int8-dynamic": 2 * GIGA}
 
 def place(**changes: object) -> PlaceProfile:
     rates = [
-        Rate(kind=kind, precision=name, macs_per_s=speed) for kind, (name, speed) in product(KINDS, SPEEDS.items())
-    ]  # type: ignore[arg-type]
+        Rate.model_validate({"kind": kind, "precision": name, "macs_per_s": speed})
+        for kind, (name, speed) in product(KINDS, SPEEDS.items())
+    ]
     made = PlaceProfile(
         device="runtime:CPU",
         name="CPU",
@@ -170,11 +172,9 @@ def test_a_survey_without_calibration_says_so() -> None:
     assert refine(plain, (), None) == plain
 
 
-def test_a_calibration_holds_for_its_hardware_and_versions(tmp_path: object) -> None:
-    from pathlib import Path
-
+def test_a_calibration_holds_for_its_hardware_and_versions(tmp_path: Path) -> None:
     here = fingerprint()
-    store = MachineStore(Path(str(tmp_path)) / "machine")
+    store = MachineStore(tmp_path / "machine")
     assert store.read(here).places == ()
     store.write(MachineProfile(key=machine_key(here), cpu=here.cpu).with_place(place()))
     found = store.read(here).place("runtime:CPU")
