@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from studio.core.environment import fingerprint
@@ -146,7 +148,7 @@ def test_quantized_layers_are_seen_as_such() -> None:
         helper.make_node("DequantizeLinear", ["w", "s", "wz"], ["wd"], "dqw"),
         helper.make_node("MatMul", ["d", "wd"], ["y"], "matmul"),
     ]
-    weights = {
+    weights: dict[str, NDArray[Any]] = {
         "s": np.array(0.1, np.float32),
         "z": np.array(0, np.uint8),
         "wz": np.array(0, np.int8),
