@@ -40,20 +40,19 @@ def flow_of(calls: Sequence[Callable[[], Any]], go_on: GoOn) -> Flow:
     Raises
     ------
     Exception
-        The first that a call raised; the others then end after the inference that they are at.
+        The first that a call or `go_on` raised; the others then end after the inference that they are at.
     """
     latencies: list[int] = []
     failures: list[BaseException] = []
 
     def serve(call: Callable[[], Any]) -> None:
-        while not failures and go_on():
-            start = time.perf_counter_ns()
-            try:
+        try:
+            while not failures and go_on():
+                start = time.perf_counter_ns()
                 call()
-            except BaseException as error:  # told to the caller, whose thread this is not
-                failures.append(error)
-                return
-            latencies.append(time.perf_counter_ns() - start)
+                latencies.append(time.perf_counter_ns() - start)
+        except BaseException as error:  # told to the caller, whose thread this may not be
+            failures.append(error)
 
     started = time.perf_counter_ns()
     if len(calls) == 1:

@@ -13,6 +13,7 @@ from onnx.reference import ReferenceEvaluator
 
 from studio.api import (
     Artifact,
+    Cancelled,
     Device,
     LoadedModel,
     RunOptions,
@@ -240,3 +241,40 @@ def test_every_option_is_honoured_or_said(runtime: Runtime, device: Device, tmp_
     with runtime.load(save(conv(), tmp_path), device, options) as model:
         assert all(text.endswith(".") for text in model.warnings)
         np.testing.assert_allclose(model.run(feeds)["logits"], expected(conv(), feeds)["logits"], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("requests", [1, 3])
+def test_inferences_in_flight_end_and_are_counted(loaded: LoadedModel, requests: int) -> None:
+    asked = 0
+
+    def go_on() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked <= 20
+
+    flow = loaded.run_async({"image": random(1, 3, 8, 8)}, requests, go_on)
+    assert flow.requests == requests
+    assert 20 - requests <= len(flow.latencies_ns) <= 20
+    assert min(flow.latencies_ns) > 0
+    assert flow.elapsed_ns >= max(flow.latencies_ns) / 2
+    assert flow.per_second > 0
+
+
+def test_stopping_what_is_in_flight_is_told(loaded: LoadedModel) -> None:
+    asked = 0
+
+    def go_on() -> bool:
+        nonlocal asked
+        asked += 1
+        if asked > 5:
+            raise Cancelled
+        return True
+
+    feeds = {"image": random(1, 3, 8, 8)}
+    with pytest.raises(Cancelled):
+        loaded.run_async(feeds, 2, go_on)
+    assert loaded.run(feeds)["logits"].shape == (1, 5)
+
+
+def test_the_options_that_a_runtime_honours_are_options(runtime: Runtime, device: Device) -> None:
+    assert runtime.honours(device) <= set(RunOptions.model_fields)

@@ -105,3 +105,19 @@ def test_a_device_that_runs_a_variant_wrongly_is_named_and_warned_of(model: Path
     assert any("Wrong results on simulated:SIM.CPU" in warning for warning in bad["models"][0]["warnings"])
     _, good, _ = burnish(tmp_path, *quick, "onnxruntime:CPU", **faulty)
     assert not any("Wrong results" in warning for warning in good["models"][0]["warnings"])
+
+
+def test_an_accelerator_is_calibrated_and_swept(model: Path, tmp_path: Path) -> None:
+    device = ("--device", "simulated:SIM.GPU.0")
+    status, found, _ = burnish(tmp_path, "calibrate", *device, BURNISH_SIM_REFUSED="ConvInteger")
+    assert status == 0
+    rates = {(rate["kind"], rate["precision"]): rate for rate in found["profile"]["places"][0]["rates"]}
+    assert rates["conv", "f32"]["macs_per_s"] > 0
+    assert rates["conv", "int8-dynamic"]["macs_per_s"] is None
+    assert "ConvInteger" in rates["conv", "int8-dynamic"]["why_not"]
+    quick = ("--seconds", "0.2", "--batch", "1", "--threads", "1", "--streams", "1", "--hint", "latency")
+    status, swept, _ = burnish(tmp_path, "sweep", model, *device, *quick, "--requests", "1,4", BURNISH_SIM_LATENCY="20")
+    assert status == 0
+    by_requests = {point["setting"]["requests"]: point["throughput"] for point in swept["points"]}
+    # The device takes 20 ms for each, of any number at once.
+    assert by_requests[4] > 2 * by_requests[1]

@@ -96,7 +96,16 @@ def _print_record(console: Console, found: RecordSummary) -> None:
     if found.overall is None:
         console.print("Nothing was predicted and measured yet: 'burnish optimize … --bench' does both.")
         return
-    titles = ("passes", "device", "range from", "results", "inside", "95 % interval", "measured / predicted")
+    titles = (
+        "passes",
+        "device",
+        "range from",
+        "results",
+        "inside",
+        "95 % interval",
+        "contradicted",
+        "measured / predicted",
+    )
     rows = [_hits(row) for row in (*found.rows, found.overall)]
     print_grid(console, titles, rows, right=set(titles[3:]))
     console.print()
@@ -120,5 +129,6 @@ def _hits(row: HitRow) -> tuple[str, ...]:
         str(row.results),
         f"{row.hit_rate:.0%}",
         f"{row.hit_low:.0%}-{row.hit_high:.0%}",
+        str(row.contradicted),
         f"{row.bias:.2f}",
     )

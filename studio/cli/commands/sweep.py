@@ -32,7 +32,7 @@ COLUMNS = ("batch", "threads", "streams", "requests", "hint", "precision")
 FIGURES = ("throughput", "p50_ms", "p90_ms", "inferences", "seconds", "noisy", "why_not")
 
 
-class Numbers(click.ParamType):
+class Numbers(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """Positive whole numbers joined by commas."""
 
     name = "N,N,…"
@@ -157,6 +157,7 @@ def _short(setting: Setting) -> str:
 
 def _print(console: Console, found: SweepResult, limit: float | None) -> None:
     share = f"{len(found.points)} of {found.possible} settings measured"
+    share += f", {found.resumed} of them by an earlier sweep" if found.resumed else ""
     console.print(f"{found.subject.name} on {found.subject.device.spec}: {share}", markup=False)
     print_grid(
         console, TITLES, [_row(point, found.best) for point in found.front], right=set(TITLES[:4]) | set(TITLES[6:10])

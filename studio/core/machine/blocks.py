@@ -150,7 +150,7 @@ def together(found: Sequence[Stability]) -> Stability | None:
     verdicts = [item.verdict for item in found]
     worst = next((verdict for verdict in ("noisy", "cannot tell") if verdict in verdicts), "stable")
     return Stability(
-        verdict=worst,  # type: ignore[arg-type]
+        verdict=worst,
         blocks=sum(item.blocks for item in found),
         hit=sum(item.hit for item in found),
         repeated=sum(item.repeated for item in found),

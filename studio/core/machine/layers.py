@@ -199,7 +199,7 @@ class _Values:
             "feeds": readers[name],
         }
         if linear is None:
-            return LayerCost(kind=self._plain_kind(node), **common)  # type: ignore[arg-type]
+            return LayerCost(kind=self._plain_kind(node), **common)
         held = [given for given in node.input if given and self.is_weight(given)]
         return LayerCost(
             kind=self._linear_kind(node, linear),
@@ -207,7 +207,7 @@ class _Values:
             weight_bytes=sum(self.stored_bytes(given) for given in held),
             weights=sum(self.elements(given) for given in held),
             precision=self._precision(node),
-            **common,  # type: ignore[arg-type]
+            **common,
         )
 
     def elements(self, name: str) -> int:
@@ -229,7 +229,7 @@ class _Values:
         if name not in self.weights and maker is not None and maker.input:
             return self.stored_bytes(maker.input[0])
         tensor = self.tensors.get(name)
-        return self.elements(name) * _bytes(tensor.dtype) if tensor else 0
+        return math.ceil(self.elements(name) * _bytes(tensor.dtype)) if tensor else 0
 
     def _macs(self, node: onnx.NodeProto, linear: str) -> int:
         import onnx

@@ -15,7 +15,7 @@ CACHED_BYTES = 16 << 20
 #: how far a layer's real speed-up strays from that of the calibrated shape: what is not known of it
 SLACK = 1.3
 #: a change that touches nothing still moves the time by so much, from one loading to the next
-FLOOR = 0.02
+FLOOR = 0.03
 _STORED = {"f32": 4.0, "f16": 2.0, "bf16": 2.0, "int8": 1.0, "int8-dynamic": 1.0}
 _NAMES = {"int8": "static INT8", "int8-dynamic": "dynamic INT8", "f16": "FP16", "bf16": "BF16", "f32": "FP32"}
 
@@ -107,7 +107,7 @@ def predict(layers: Sequence[LayerCost], place: PlaceProfile, nodes: Iterable[st
         return None
     low, high = _strayed(most, SLACK).ratio, _strayed(least, 1 / SLACK).ratio
     low, high = min(low, high) * (1 - FLOOR), max(low, high) * (1 + FLOOR)
-    return Range(low=round(low, 3), high=round(high, 3), reason=_reason(place, change, most), calibrated=True)
+    return Range(low=round(low, 3), high=round(high, 3), reason=_reason(change, most), calibrated=True)
 
 
 def _times(
@@ -157,26 +157,17 @@ def _conversions(layers: Sequence[LayerCost], place: PlaceProfile, touched: froz
 
 
 def _strayed(times: Times, factor: float) -> Times:
-    """Move the part that changes by a factor: what is known of one shape holds for others roughly.
-
-    Where nothing is said to change, nothing strays.
-    """
-    change = times.after + times.conversions
-    moved = change * factor
-    return Times(times.before, times.touched, moved, 0.0)
+    """Move the part that changes by a factor: what is known of one shape holds for others roughly."""
+    return Times(times.before, times.touched, (times.after + times.conversions) * factor, 0.0)
 
 
 def _held(layers: Sequence[LayerCost]) -> int:
     return sum(layer.weight_bytes for layer in layers)
 
 
-def _reason(place: PlaceProfile, change: Change, times: Times) -> str:
+def _reason(change: Change, times: Times) -> str:
     share = times.touched / times.before if times.before else 0.0
-    threads = "" if place.options.threads is None else f", {place.options.threads} thread"
-    text = (
-        f"calibrated on {place.device}{threads if place.options.threads == 1 else f'{threads}s' if threads else ''}: "
-    )
-    text += f"{share:.0%} of the time is in what it touches"
+    text = f"calibrated: {share:.0%} of the time is in what it touches"
     if change.precision:
         faster = times.touched / times.after if times.after else 0.0
         text += f", where {_NAMES[change.precision]} computes {faster:.2g}x as fast"

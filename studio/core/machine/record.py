@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from studio.core.frozen import Frozen
@@ -59,6 +60,11 @@ class PredictedResult(Frozen):
         """Whether the measured ratio lies in the range."""
         return self.low <= self.ratio <= self.high
 
+    @property
+    def contradicted(self) -> bool:
+        """Whether the whole interval of what was measured lies outside the range."""
+        return self.ratio_high < self.low or self.ratio_low > self.high
+
 
 class HitRow(Frozen):
     """How often the results of some passes on a device lay in the range that was expected.
@@ -67,6 +73,8 @@ class HitRow(Frozen):
     ----------
     hit_low, hit_high
         95 % interval of the share (Wilson).
+    contradicted
+        Results whose whole interval lies outside the range: those that noise does not explain.
     bias
         Median of measured over predicted middle: above 1 the passes bring more than was expected.
     """
@@ -79,6 +87,7 @@ class HitRow(Frozen):
     hit_rate: float
     hit_low: float
     hit_high: float
+    contradicted: int
     bias: float
 
 
@@ -134,12 +143,13 @@ def _row(passes: tuple[str, ...], device: str, calibrated: bool, found: Sequence
         hit_rate=hits / len(found),
         hit_low=low,
         hit_high=high,
+        contradicted=sum(item.contradicted for item in found),
         bias=statistics.median(item.ratio / item.middle for item in found),
     )
 
 
 def _curve(found: Sequence[PredictedResult]) -> Iterable[CurvePoint]:
-    for low, high in zip(BINS[:-1], BINS[1:], strict=True):
+    for low, high in pairwise(BINS):
         inside = [item for item in found if low <= item.middle < high]
         if inside:
             yield CurvePoint(

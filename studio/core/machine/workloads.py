@@ -126,7 +126,8 @@ def conversion_workload(name: str) -> Workload:
 
     shape, kind = (1024, ELEMENTS // 1024), CONVERSIONS[name]
     weights: dict[str, NDArray[Any]] = {}
-    inputs, outputs, attributes = ["x"], ["y"], {}
+    inputs, outputs = ["x"], ["y"]
+    attributes: dict[str, Any] = {}
     made = {"quantize": TensorProto.UINT8, "dynamic": TensorProto.UINT8, "cast": TensorProto.FLOAT16}
     if name in ("quantize", "dequantize"):
         inputs += ["scale", "zero"]
@@ -263,7 +264,8 @@ def _weight(shape: Shape, index: int) -> NDArray[np.float32]:
 
     drawn = np.random.default_rng(index).standard_normal(shape.weight)
     inputs = shape.channels if not shape.kernel else np.prod(shape.weight[1:])
-    return (drawn / np.sqrt(inputs)).astype(np.float32)
+    scaled: NDArray[np.float32] = (drawn / np.sqrt(inputs)).astype(np.float32)
+    return scaled
 
 
 def _codes(shape: Shape, index: int) -> NDArray[np.int8]:
