@@ -64,6 +64,13 @@ def test_conversions_and_what_they_serve() -> None:
     assert found["reorder"].nodes == ("b",)
 
 
+def test_a_reorder_in_both_is_no_cause() -> None:
+    both = [layer("r", 0.3, "Reorder", nodes=(), origins=(), inserted=True, feeds=("b",)), layer("b", 1.0)]
+    assert causes(side(*both), side(*both)) == {}
+    gone = causes(side(*both), side(both[1]))
+    assert gone["reorder"].milliseconds == pytest.approx(-0.3)
+
+
 def test_a_fusion_lost_and_won() -> None:
     fused = side(layer("k", 1.2, nodes=("conv", "add", "relu"), cores=("conv",)))
     apart = side(layer("conv", 1.0), layer("add", 0.4, "Add"), layer("relu", 0.3, "Relu"))
