@@ -105,8 +105,8 @@ class Profile(Frozen):
     clean_ns
         Median latency in nanoseconds without counters; None when it was not measured.
     beside_ns
-        Latency without counters, taken in turns with the counted runs (the calmest turn of each): what the sum
-        of the layers is held against.
+        Latency without counters, taken in turns with the counted runs (the calmest turn of each), less what
+        other programs took of the processor meanwhile: what the sum of the layers is held against.
     samples
         Inferences that `clean_ns` is the median of.
     runs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -17,12 +19,12 @@ def values(*shape: int, seed: int = 0) -> NDArray[np.float32]:
     return (np.random.default_rng(seed).standard_normal(shape) / 8).astype(np.float32)
 
 
-def node(operator: str, inputs: str, output: str, **attributes: int | list[int]) -> onnx.NodeProto:
+def node(operator: str, inputs: str, output: str, **attributes: Any) -> onnx.NodeProto:
     """Make a node that is named after its output."""
     return helper.make_node(operator, inputs.split(), output.split(), output.split()[0], **attributes)
 
 
-def build(nodes: list[onnx.NodeProto], **weights: NDArray[np.generic]) -> onnx.ModelProto:
+def build(nodes: list[onnx.NodeProto], **weights: NDArray[Any]) -> onnx.ModelProto:
     return models.model(nodes, {"x": SHAPE}, {nodes[-1].output[0]: SHAPE}, dict(weights))
 
 
@@ -47,7 +49,7 @@ def dynamic() -> onnx.ModelProto:
             node("Relu", "conv", "y"),
         ],
         w=integers,
-        ws=np.float32(0.002).reshape(()),
+        ws=np.array(0.002, np.float32),
     )
 
 
@@ -82,10 +84,10 @@ def broken() -> onnx.ModelProto:
         ],
         w1=values(CHANNELS, CHANNELS, 3, 3),
         w2=weights,
-        s=np.float32(0.05).reshape(()),
-        z=np.uint8(128).reshape(()),
-        sw=np.float32(0.002).reshape(()),
-        zw=np.int8(0).reshape(()),
+        s=np.array(0.05, np.float32),
+        z=np.array(128, np.uint8),
+        sw=np.array(0.002, np.float32),
+        zw=np.array(0, np.int8),
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from studio.analysis.cold import cold_start
+from studio.core.runtime import RunOptions, Runtime
 from studio.workbench import Workbench
 from tests.analysis.conftest import OPTIONS, SAMPLE, Save
+from tests.runtimes.plugins import runtime
 
 
 @pytest.mark.parametrize(
@@ -34,9 +36,6 @@ def test_stages_memory_and_what_is_kept(engine: str, stages: set[str], work: Wor
 
 
 def test_a_runtime_that_keeps_nothing_says_so() -> None:
-    from studio.core.runtime import RunOptions, Runtime
-    from tests.runtimes.plugins import runtime
-
     simulated = runtime("simulated")
     assert type(simulated).load_cached is Runtime.load_cached
     device = simulated.devices()[0]

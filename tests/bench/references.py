@@ -3,7 +3,8 @@
     python -m tests.bench.references MODEL.onnx ...            three rows for each model
     python -m tests.bench.references MODEL.onnx --threads 2 --rounds 9 --seconds 2 --dim batch=1
 
-Every row is a ratio (reference over Burnish: above 1, Burnish measured less) with a 95 % interval:
+Every row is a ratio of medians (reference over Burnish: above 1, Burnish measured less) with a 95 % interval,
+then the ratio of the least latencies, which tells most where other programs keep the machine busy:
 
 - "in pairs": Burnish's call and the engine's own, both loaded in one process, timed in turns;
 - "benchmark_app": Burnish's worker and benchmark_app, each a process of its own in every round, in random
@@ -39,6 +40,7 @@ ENGINES = ("onnxruntime", "openvino")
 #: the bar: a larger difference from the references is a fault to be found
 BAR = 0.03
 _MEDIAN = re.compile(r"Median:\s+([\d.]+) ms")
+_LEAST = re.compile(r"Min:\s+([\d.]+) ms")
 
 
 def main() -> None:
@@ -56,32 +58,37 @@ def main() -> None:
         task, _, engine = chosen.child.partition(":")
         print(json.dumps(CHILDREN[task](chosen.models[0], engine, chosen.threads, chosen.seconds, dims)))
         return
-    print(f"{'model':<28} {'reference':<28} {'Burnish':>9} {'reference':>9}  ratio")
+    print(f"{'model':<28} {'reference':<28} {'Burnish':>9} {'reference':>9}  ratio                least")
     for model in chosen.models:
         for engine in ENGINES:
             found = _child(f"pairs:{engine}", model, chosen)
-            _line(model, f"{engine}, in pairs", found["ours"], found["theirs"], found["ratio"])
+            _line(model, f"{engine}, in pairs", found["ours"], found["theirs"], found["ratio"], found["least"])
         _beside_benchmark_app(model, chosen)
 
 
 def _beside_benchmark_app(model: Path, chosen: argparse.Namespace) -> None:
     shapes = _child("shapes:openvino", model, chosen)
-    ours, theirs = [], []
+    ours: list[tuple[float, float]] = []
+    theirs: list[tuple[float, float]] = []
     order = random.Random(0)
     for _ in range(chosen.rounds):
         for which in order.sample(("ours", "theirs"), 2):
             if which == "ours":
-                ours.append(_child("alone:openvino", model, chosen)["median"])
+                found = _child("alone:openvino", model, chosen)
+                ours.append((found["median"], found["least"]))
             else:
                 theirs.append(benchmark_app(model, shapes, chosen.threads, chosen.seconds))
-    logs = np.log(np.asarray(theirs) / np.asarray(ours))
+    figures = np.asarray([ours, theirs])
+    logs = np.log(figures[1, :, 0] / figures[0, :, 0])
     medians = resample(logs, lambda rows: np.median(rows, axis=1), seed=0)
     ratio = [float(np.exp(value)) for value in (np.median(logs), *np.percentile(medians, (2.5, 97.5)))]
-    _line(model, f"benchmark_app, {chosen.rounds} rounds", statistics.median(ours), statistics.median(theirs), ratio)
+    medians_ms, least = np.median(figures[:, :, 0], axis=1), figures[:, :, 1].min(axis=1)
+    label = f"benchmark_app, {chosen.rounds} rounds"
+    _line(model, label, float(medians_ms[0]), float(medians_ms[1]), ratio, float(least[1] / least[0]))
 
 
-def benchmark_app(model: Path, shapes: Mapping[str, Any], threads: int, seconds: float) -> float:
-    """Run OpenVINO's tool with the same options; gives its median latency in milliseconds."""
+def benchmark_app(model: Path, shapes: Mapping[str, Any], threads: int, seconds: float) -> tuple[float, float]:
+    """Run OpenVINO's tool with the same options; gives its median and its least latency in milliseconds."""
     shape = ",".join(f"{name}[{','.join(map(str, found['shape']))}]" for name, found in shapes.items())
     command = [str(Path(sys.executable).parent / "benchmark_app"), "-m", str(model), "-d", "CPU"]
     # It takes numbers of streams and threads without a hint only; one stream is what the hint "latency" means.
@@ -91,10 +98,10 @@ def benchmark_app(model: Path, shapes: Mapping[str, Any], threads: int, seconds:
         # It would feed pictures as bytes and convert them in the model.
         command += ["-ip", "f32"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = _MEDIAN.search(done.stdout)
-    if found is None:
+    found, least = _MEDIAN.search(done.stdout), _LEAST.search(done.stdout)
+    if found is None or least is None:
         sys.exit(f"benchmark_app gave no median for {model.name}:\n{done.stdout[-600:]}{done.stderr[-600:]}")
-    return float(found[1])
+    return float(found[1]), float(least[1])
 
 
 def _child(task: str, model: Path, chosen: argparse.Namespace) -> dict[str, Any]:
@@ -124,7 +131,8 @@ def _alone(model: Path, engine: str, threads: int, seconds: float, dims: Mapping
     runtime, artifact, device, feeds = _load(model, engine, threads, dims)
     with runtime.load(artifact, device, _options(threads)) as loaded:
         found = measure_alone(loaded.bind(feeds.arrays), TimingOptions(seconds=seconds), SilentReporter())
-    return {"median": statistics.median(found.model.samples_ns) / 1e6}
+    samples = found.model.samples_ns
+    return {"median": statistics.median(samples) / 1e6, "least": min(samples) / 1e6}
 
 
 def _shapes(model: Path, engine: str, threads: int, seconds: float, dims: Mapping[str, int]) -> dict[str, Any]:
@@ -143,6 +151,7 @@ def _pairs(model: Path, engine: str, threads: int, seconds: float, dims: Mapping
         "ours": statistics.median(found.variant.samples_ns) / 1e6,
         "theirs": statistics.median(found.baseline.samples_ns) / 1e6,
         "ratio": [estimate.ratio, estimate.low, estimate.high],
+        "least": min(found.baseline.samples_ns) / min(found.variant.samples_ns),
     }
 
 
@@ -170,10 +179,10 @@ def _openvino(path: Path, threads: int, feeds: Mapping[str, Any]) -> Callable[[]
     return lambda: request.infer()
 
 
-def _line(model: Path, reference: str, ours: float, theirs: float, ratio: Sequence[float]) -> None:
+def _line(model: Path, reference: str, ours: float, theirs: float, ratio: Sequence[float], least: float) -> None:
     middle, low, high = ratio
     verdict = "" if abs(middle - 1) <= BAR else f"  beyond {BAR:.0%}"
-    figures = f"{ours:9.3f} {theirs:9.3f}  {middle:.3f} ({low:.3f}-{high:.3f})"
+    figures = f"{ours:9.3f} {theirs:9.3f}  {middle:.3f} ({low:.3f}-{high:.3f})  {least:.3f}"
     print(f"{model.name:<28} {reference:<28} {figures}{verdict}", flush=True)
 
 

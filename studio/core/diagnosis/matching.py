@@ -80,10 +80,12 @@ def _by_origin(baseline: Sequence[LayerProfile], variant: Sequence[LayerProfile]
         for origin in layer.origins:
             homes.setdefault(origin, []).append(index)
     added: list[Group] = []
+    twins = {(layer.operator, layer.feeds): index for index, layer in enumerate(baseline) if layer.inserted}
     covered: set[str] = set()
     for layer in variant:
         covered.update(layer.origins)
-        home = _home(layer, baseline, homes)
+        # What an engine inserted is the same where it is the same operator before the same nodes.
+        home = twins.pop((layer.operator, layer.feeds), None) if layer.inserted else _home(layer, baseline, homes)
         if home is None:
             added.append(Group(None, [layer]))
             continue
@@ -110,8 +112,6 @@ def _settle(group: Group, covered: set[str]) -> None:
 
 def _home(layer: LayerProfile, baseline: Sequence[LayerProfile], homes: dict[str, list[int]]) -> int | None:
     """Find the layer of the baseline with which one has most nodes in common; arithmetic goes to arithmetic."""
-    if layer.inserted:
-        return None
     votes: dict[int, int] = {}
     for origin in layer.origins:
         for index in homes.get(origin, ()):

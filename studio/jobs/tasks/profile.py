@@ -17,6 +17,7 @@ from studio.core.nodework import ModelWork, model_work
 from studio.core.profile import LayerProfile, Profile, layer_kind
 from studio.core.provenance import node_names
 from studio.core.report import Reporter
+from studio.core.runqueue import undisturbed_ns
 from studio.core.runtime import ExecutedNode, LoadedModel, RunOptions
 from studio.jobs.tasks.feeding import feed
 from studio.jobs.tasks.subject import Subject
@@ -98,8 +99,8 @@ def _in_turns(
 ) -> tuple[tuple[ExecutedNode, ...], int, int]:
     """Run with and without counters in turns, so that the machine's drift hits both alike.
 
-    Other programs stretch a whole inference and leave most of its kernels alone, so the calmest turn of
-    either kind is taken: only these two tell how much time is between kernels.
+    Other programs stretch a whole inference and leave most of its kernels alone: so what they took is
+    subtracted, and the calmest turn of either kind is taken. Only these two tell what is between kernels.
 
     Returns
     -------
@@ -126,11 +127,7 @@ def _in_turns(
 
 def _clean(call: Callable[[], Any], runs: int) -> float:
     """Give the median latency without counters, after some runs that bring the model back into the caches."""
-    times = []
-    for _ in range(runs + 2):
-        started = time.perf_counter_ns()
-        call()
-        times.append(time.perf_counter_ns() - started)
+    times = [undisturbed_ns(call) for _ in range(runs + 2)]
     return statistics.median(times[2:])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from studio.core.diagnosis.causes import Side, find_causes
@@ -11,7 +13,7 @@ from tests.core.diagnosis.layers import layer, side
 
 
 def causes(baseline: Side, variant: Side, rates: Rates | None = None) -> dict[str, Cause]:
-    found = {cause.kind: cause for cause in find_causes(baseline, variant, rates)}
+    found: dict[str, Cause] = {cause.kind: cause for cause in find_causes(baseline, variant, rates)}
     clean = [one.profile.clean_ns or 0 for one in (baseline, variant)]
     explained = sum(cause.milliseconds for cause in found.values())
     unexplained = (clean[1] - clean[0]) / 1e6 - explained
@@ -42,7 +44,7 @@ def test_integers_that_pay() -> None:
 
 def test_integers_do_not_help_what_memory_bounds_or_is_tiny() -> None:
     rates = Rates(macs_per_s={"f32": 1e11, "i8": 2e11}, bytes_per_s=1e10)
-    wide = {"macs": 1_000_000, "bytes": 10_000_000}
+    wide: dict[str, Any] = {"macs": 1_000_000, "bytes": 10_000_000}
     before, after = layer("a", 1.0, **wide), layer("a", 1.1, "QLinearConv", precision="u8", **wide)
     assert list(causes(side(before), side(after), rates)) == ["memory-bound"]
     assert list(causes(side(before), side(after))) == ["no fast kernel"]
@@ -62,6 +64,13 @@ def test_conversions_and_what_they_serve() -> None:
     assert set(found["conversion"].nodes) == {"q", "scale"}
     assert found["reorder"].milliseconds == pytest.approx(0.3)
     assert found["reorder"].nodes == ("b",)
+
+
+def test_a_reorder_in_both_is_no_cause() -> None:
+    both = [layer("r", 0.3, "Reorder", nodes=(), origins=(), inserted=True, feeds=("b",)), layer("b", 1.0)]
+    assert causes(side(*both), side(*both)) == {}
+    gone = causes(side(*both), side(both[1]))
+    assert gone["reorder"].milliseconds == pytest.approx(-0.3)
 
 
 def test_a_fusion_lost_and_won() -> None:
@@ -97,7 +106,7 @@ def test_an_integer_operator_that_the_engine_runs_in_float() -> None:
 
 
 def test_a_fallback_is_told_before_anything_else() -> None:
-    gpu = {"device": "simulated:GPU"}
+    gpu: dict[str, Any] = {"device": "simulated:GPU"}
     before = side(layer("a", 1.0, placement="simulated:GPU"), cores=None, **gpu)
     after = side(layer("a", 4.0, placement="simulated:CPU", precision="u8"), cores=None, **gpu)
     found = causes(before, after)
