@@ -22,8 +22,8 @@ def test_all_regions_together_are_the_variant(tmp_path: Path) -> None:
     grafter = Grafter(source, [Scion("int8", quantized)])
     made = grafter.hybrid({output: "int8" for output in grafter.regions["int8"]}, tmp_path / "made" / "m.onnx")
     onnx.checker.check_model(str(made.path), full_check=True)
-    right, whole, joined = (run(item.path, images(8))[0] for item in (source, quantized, made))
-    assert decibels(whole, joined) > decibels(right, whole) + 6
+    whole, joined = (run(item.path, images(8))[0] for item in (quantized, made))
+    np.testing.assert_array_equal(joined, whole)
     kinds = [node.op_type for node in onnx.load(str(made.path)).graph.node]
     assert kinds.count("QuantizeLinear") <= [
         node.op_type for node in onnx.load(str(quantized.path)).graph.node
@@ -49,7 +49,7 @@ def test_forms_of_several_variants_in_one_model(tmp_path: Path) -> None:
     int4 = variant("quantize.weights", source, data, tmp_path / "work4", bits=4)
     half = variant("quantize.float16", source, data, tmp_path / "work16")
     grafter = Grafter(source, [Scion("int8", int8), Scion("int4", int4), Scion("half", half)])
-    chosen = {"q_0": "int8", "k_0": "int8", "up_0": "int4", "q_1": "half", "up_1": "int8"}
+    chosen = {"q_0": "int8", "k_0": "int8", "up_0": "int4", "q_1": "half", "active_1": "int8"}
     made = grafter.hybrid(chosen, tmp_path / "made" / "m.onnx")
     kinds = [node.op_type for node in onnx.load(str(made.path)).graph.node]
     assert kinds.count("MatMulNBits") == 1

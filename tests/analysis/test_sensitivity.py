@@ -39,8 +39,10 @@ def test_the_most_damaged_layer_is_the_most_sensitive(tmp_path: Path) -> None:
     found = sensor(tmp_path, w1=0.02, w2=0.5, w4=0.1)
     estimates = found.estimates("noisy")
     measured = {output: found.measure({output: "noisy"}) for output in estimates}
-    order = sorted(estimates, key=lambda name: -estimates[name])
-    assert order[0] == max(measured, key=lambda name: measured[name].noise)
+    assert set(estimates) == {"c1", "c2", "logits"}
+    assert estimates["c2"] > 10 * estimates["c1"]
+    assert measured["c2"].noise > 10 * measured["c1"].noise
+    assert estimates["logits"] == pytest.approx(measured["logits"].noise, rel=0.3)
     assert measured["logits"].noise == pytest.approx(0.01, rel=0.6)
     assert all(item.samples == 16 and item.agreement is not None for item in measured.values())
 
@@ -49,7 +51,7 @@ def test_errors_of_single_layers_nearly_add_up(tmp_path: Path) -> None:
     found = sensor(tmp_path, w1=0.02, w2=0.02, w4=0.02)
     outputs = list(found.estimates("noisy"))
     alone = sum(found.measure({output: "noisy"}).noise for output in outputs)
-    assert found.measure(dict.fromkeys(outputs, "noisy")).noise == pytest.approx(alone, rel=0.6)
+    assert alone / 3 < found.measure(dict.fromkeys(outputs, "noisy")).noise < 3 * alone
 
 
 def test_time_for_measuring_and_what_is_known(tmp_path: Path) -> None:
