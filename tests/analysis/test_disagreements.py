@@ -12,10 +12,10 @@ from studio.core.outputstore import OutputWriter, find_outputs
 from studio.jobs.pool import JobPool
 from studio.jobs.tasks.subject import Subject
 from studio.workbench import Workbench
+from tests import models
 from tests.analysis.support import damaged, saved
 from tests.passes.calibrated import Samples
 from tests.passes.graph.harness import REGISTRY, run
-from tests.passes.quantize.support import images, residual_cnn
 
 
 def test_verdicts_margins_and_order() -> None:
@@ -106,10 +106,10 @@ def test_each_sample_parts_where_its_own_error_jumps() -> None:
 
 
 def test_a_whole_run(tmp_path: Path) -> None:
-    proto = residual_cnn()
+    proto = models.mlp()
     source = saved(proto, tmp_path / "a.onnx")
-    other = saved(damaged(proto, "w2", 1.5), tmp_path / "b.onnx")
-    feeds = images(60)
+    other = saved(damaged(proto, "w2", 1.0), tmp_path / "b.onnx")
+    feeds = {"image": np.random.default_rng(0).standard_normal((60, 8)).astype(np.float32)}
     labels = run(source.path, feeds)[0].argmax(1)
     np.savez(tmp_path / "d.npz", **feeds, labels=labels)
     device = REGISTRY.get_runtime("onnxruntime").devices()[0]
@@ -127,6 +127,6 @@ def test_a_whole_run(tmp_path: Path) -> None:
     assert {item.index for item in found.listed} <= set(changed.tolist())
     margins = [item.margin for item in found.listed]
     assert margins == sorted(margins, key=lambda value: -(value or 0))
-    assert found.partings == {"conv2": 2}
+    assert found.partings == {"fc2": 2}
     assert [item.parting is not None for item in found.listed] == [True, True, False, False]
     assert (len(kept), left) == (2, [])

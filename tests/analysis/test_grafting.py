@@ -25,9 +25,9 @@ def test_all_regions_together_are_the_variant(tmp_path: Path) -> None:
     whole, joined = (run(item.path, images(8))[0] for item in (quantized, made))
     np.testing.assert_array_equal(joined, whole)
     kinds = [node.op_type for node in onnx.load(str(made.path)).graph.node]
-    assert kinds.count("QuantizeLinear") <= [
-        node.op_type for node in onnx.load(str(quantized.path)).graph.node
-    ].count("QuantizeLinear")
+    assert kinds.count("QuantizeLinear") <= [node.op_type for node in onnx.load(str(quantized.path)).graph.node].count(
+        "QuantizeLinear"
+    )
 
 
 def test_one_region_changes_nothing_else(tmp_path: Path) -> None:
