@@ -20,7 +20,7 @@ def test_all_regions_together_are_the_variant(tmp_path: Path) -> None:
     source = saved(residual_cnn(), tmp_path / "a.onnx")
     quantized = variant("quantize.static", source, PICTURES, tmp_path / "work")
     grafter = Grafter(source, [Scion("int8", quantized)])
-    made = grafter.hybrid({output: "int8" for output in grafter.regions["int8"]}, tmp_path / "made" / "m.onnx")
+    made = grafter.hybrid(dict.fromkeys(grafter.regions["int8"], "int8"), tmp_path / "made" / "m.onnx")
     onnx.checker.check_model(str(made.path), full_check=True)
     whole, joined = (run(item.path, images(8))[0] for item in (quantized, made))
     np.testing.assert_array_equal(joined, whole)

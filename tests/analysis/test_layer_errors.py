@@ -27,7 +27,7 @@ def test_the_damaged_layer_is_where_the_error_jumps(tmp_path: Path) -> None:
     found = compare_layers(engine(tmp_path), source, broken, matches, DATA, samples=16)
     by_node = {item.node: item for item in found.tensors}
     assert not refused
-    assert [item.node for item in found.tensors if item.jump][0] == "conv2"
+    assert next(item.node for item in found.tensors if item.jump) == "conv2"
     assert by_node["conv1"].sqnr_db == 200.0
     assert by_node["relu1"].max_abs_error == 0.0
     assert by_node["conv2"].sqnr_db < 10 < by_node["conv2"].drop_db
