@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,18 @@ from tests.passes.graph.harness import REGISTRY
 def engine(folder: Path, runtime: str = "onnxruntime") -> Engine:
     found = REGISTRY.get_runtime(runtime)
     return Engine([Place(found, found.devices()[0])], folder)
+
+
+def given(arrays: Mapping[str, NDArray[Any]]) -> Samples:
+    """Give arrays as a dataset."""
+    named: dict[str, Any] = dict(arrays)
+    return Samples(**named)
+
+
+def stored(path: Path, **arrays: Any) -> Path:
+    """Write arrays as a dataset."""
+    np.savez(path, **arrays)
+    return path
 
 
 def saved(proto: onnx.ModelProto, path: Path) -> Artifact:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from studio.core.artifact import Artifact, open_artifact
 from studio.core.datacheck.check import Checked, check_data
 from studio.core.dataset import Batch
-from tests.analysis.support import engine, saved, variant
+from tests.analysis.support import engine, given, saved, variant
 from tests.cli.conftest import SAMPLES
 from tests.passes.calibrated import Samples
 from tests.passes.quantize.support import images, residual_cnn, sentences, transformer
@@ -22,7 +22,7 @@ class Labelled(Samples):
     """Samples with labels."""
 
     def __init__(self, labels: NDArray[Any], **arrays: NDArray[Any]) -> None:
-        super().__init__(**arrays)
+        super().__init__(image=arrays["image"])
         self.labels, self.labelled = labels, True
 
     def batches(self, size: int, limit: int | None = None) -> Iterator[Batch]:
@@ -105,7 +105,7 @@ def test_values_that_no_model_wants(tmp_path: Path, digits: Any, sample: Artifac
 
 
 def test_a_quantized_model_knows_its_range(tmp_path: Path) -> None:
-    data = Samples(**images(24))
+    data = given(images(24))
     quantized = variant("quantize.static", saved(residual_cnn(), tmp_path / "a.onnx"), data, tmp_path / "work")
     assert check(quantized, data, tmp_path).findings == ()
     for factor, words in ((255, "outside the range"), (1 / 255, "almost none of the range")):
@@ -120,8 +120,8 @@ def test_a_quantized_model_knows_its_range(tmp_path: Path) -> None:
 def test_ids_beyond_the_table(tmp_path: Path) -> None:
     source = saved(transformer(), tmp_path / "a.onnx")
     arrays = sentences(8)
-    assert check(source, Samples(**arrays), tmp_path).findings == ()
-    (finding,) = check(source, Samples(**{**arrays, "tokens": arrays["tokens"] + 10}), tmp_path).findings
+    assert check(source, given(arrays), tmp_path).findings == ()
+    (finding,) = check(source, given({**arrays, "tokens": arrays["tokens"] + 10}), tmp_path).findings
     assert "50 rows" in finding.evidence
 
 

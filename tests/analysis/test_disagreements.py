@@ -111,12 +111,12 @@ def test_a_whole_run(tmp_path: Path) -> None:
     other = saved(damaged(proto, "w2", 1.0), tmp_path / "b.onnx")
     feeds = {"image": np.random.default_rng(0).standard_normal((60, 8)).astype(np.float32)}
     labels = run(source.path, feeds)[0].argmax(1)
-    np.savez(tmp_path / "d.npz", **feeds, labels=labels)
+    np.savez(tmp_path / "d.npz", image=feeds["image"], labels=labels)
     device = REGISTRY.get_runtime("onnxruntime").devices()[0]
     with JobPool(spare=False) as pool:
         work = Workbench(REGISTRY, pool, tmp_path / "cache")
-        subjects = [Subject(name=item.path.name, artifact=item, device=device) for item in (source, other)]
-        found = disagreements(work, *subjects, tmp_path / "d.npz", DisagreeOptions(listed=4, parted=2))
+        first, second = (Subject(name=item.path.name, artifact=item, device=device) for item in (source, other))
+        found = disagreements(work, first, second, tmp_path / "d.npz", DisagreeOptions(listed=4, parted=2))
         kept = sorted(work.cache.outputs.iterdir())
         work.cache.clear()
         left = list(work.cache.outputs.iterdir())

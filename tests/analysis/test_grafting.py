@@ -8,12 +8,11 @@ import pytest
 
 from studio.core.grafting.grafter import Grafter, Scion
 from studio.core.scope import Scope
-from tests.analysis.support import damaged, decibels, saved, variant
-from tests.passes.calibrated import Samples
+from tests.analysis.support import damaged, decibels, given, saved, variant
 from tests.passes.graph.harness import run
 from tests.passes.quantize.support import images, residual_cnn, sentences, transformer
 
-PICTURES = Samples(**images(24))
+PICTURES = given(images(24))
 
 
 def test_all_regions_together_are_the_variant(tmp_path: Path) -> None:
@@ -43,7 +42,7 @@ def test_one_region_changes_nothing_else(tmp_path: Path) -> None:
 
 
 def test_forms_of_several_variants_in_one_model(tmp_path: Path) -> None:
-    data = Samples(**sentences(24))
+    data = given(sentences(24))
     source = saved(transformer(), tmp_path / "a.onnx")
     int8 = variant("quantize.static", source, data, tmp_path / "work", operators=("MatMul",))
     int4 = variant("quantize.weights", source, data, tmp_path / "work4", bits=4)

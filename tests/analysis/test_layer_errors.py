@@ -11,12 +11,12 @@ from studio.core.errors import Cancelled
 from studio.core.layercompare import compare_layers
 from studio.core.layererrors import TensorError, with_growth
 from studio.core.matching import match_tensors
-from tests.analysis.support import damaged, decibels, engine, saved, variant
+from tests.analysis.support import damaged, decibels, engine, given, saved, variant
 from tests.passes.calibrated import Samples
 from tests.passes.graph.harness import run
 from tests.passes.quantize.support import images, residual_cnn
 
-DATA = Samples(**images(24))
+DATA = given(images(24))
 
 
 def test_the_damaged_layer_is_where_the_error_jumps(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_stopping_keeps_what_was_compared(tmp_path: Path) -> None:
     proto = residual_cnn()
     source, other = saved(proto, tmp_path / "a.onnx"), saved(damaged(proto, "w2", 0.1), tmp_path / "b.onnx")
     matches, _ = match_tensors(source, other)
-    found = compare_layers(engine(tmp_path), source, other, matches, Stopping(**images(24)), samples=24)
+    found = compare_layers(engine(tmp_path), source, other, matches, Stopping(image=images(24)["image"]), samples=24)
     assert found.stopped
     assert {item.samples for item in found.tensors} == {8}
 

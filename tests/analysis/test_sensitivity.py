@@ -18,12 +18,11 @@ from studio.core.sensing import Sensor, layer_times
 from studio.core.sensitivity import LayerOption, Sensitivity, grouped
 from studio.jobs.pool import JobPool
 from studio.workbench import Workbench
-from tests.analysis.support import damaged, engine, saved
-from tests.passes.calibrated import Samples
+from tests.analysis.support import damaged, engine, given, saved, stored
 from tests.passes.graph.harness import REGISTRY
 from tests.passes.quantize.support import images, residual_cnn
 
-DATA = Samples(**images(24))
+DATA = given(images(24))
 
 
 def sensor(folder: Path, **noise: float) -> Sensor:
@@ -165,7 +164,7 @@ def test_forms_are_named_by_passes() -> None:
 
 def test_a_whole_run_keeps_its_measurements(tmp_path: Path) -> None:
     source = saved(residual_cnn(), tmp_path / "a.onnx")
-    np.savez(tmp_path / "d.npz", **images(24))
+    stored(tmp_path / "d.npz", image=images(24)["image"])
     heard: list[LayerOption] = []
     with JobPool(spare=False) as pool:
         work = Workbench(REGISTRY, pool, tmp_path / "cache")

@@ -19,7 +19,7 @@ def files(tmp_path: Path) -> Path:
     proto = residual_cnn()
     models.save(proto, tmp_path / "a.onnx")
     models.save(damaged(damaged(proto, "w2", 3.0), "w4", 1.0), tmp_path / "b.onnx")
-    np.savez(tmp_path / "d.npz", **images(40))
+    np.savez(tmp_path / "d.npz", image=images(40)["image"])
     return tmp_path
 
 
