@@ -48,7 +48,14 @@ def test_forms_of_several_variants_in_one_model(tmp_path: Path) -> None:
     int4 = variant("quantize.weights", source, data, tmp_path / "work4", bits=4)
     half = variant("quantize.float16", source, data, tmp_path / "work16")
     grafter = Grafter(source, [Scion("int8", int8), Scion("int4", int4), Scion("half", half)])
-    chosen = {"q_0": "int8", "k_0": "int8", "up_0": "int4", "q_1": "half", "active_1": "int8"}
+    wanted = {"q_0": "int8", "k_0": "int8", "up_0": "int4", "q_1": "half", "up_1": "int8"}
+    chosen = {
+        output: label
+        for layer, label in wanted.items()
+        for output, region in grafter.regions[label].items()
+        if f"{layer}_node" in region.layers
+    }
+    assert len(chosen) == 5
     made = grafter.hybrid(chosen, tmp_path / "made" / "m.onnx")
     kinds = [node.op_type for node in onnx.load(str(made.path)).graph.node]
     assert kinds.count("MatMulNBits") == 1
