@@ -82,7 +82,8 @@ def probabilities(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
     if scores.size and scores.min() >= 0 and np.allclose(scores.sum(axis=1), 1, atol=1e-2):
         return scores
-    shifted = np.exp(np.nan_to_num(scores - np.nanmax(scores, axis=1, keepdims=True), nan=-1e3))
+    known = np.nan_to_num(scores, nan=-1e30, posinf=1e30, neginf=-1e30)
+    shifted = np.exp(known - known.max(axis=1, keepdims=True))
     result: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
     return result
 

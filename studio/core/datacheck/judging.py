@@ -63,7 +63,8 @@ def judge(
         How many the model knows.
     """
     found = [*_values(evidence), *_ranges(evidence)]
-    if readings:
+    # What such values give says nothing of the rest.
+    if readings and not any(item.kind in ("not-finite", "constant") for item in found):
         moved = _moved(labels, chosen, classes)
         better = [moved] if moved is not None else _better(readings, right, louder)
         found += better

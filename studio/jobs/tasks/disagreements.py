@@ -67,12 +67,9 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     key = dataset.digest()
     warnings = list(dataset.notes)
     kept: list[Kept] = []
-    try:
-        for subject in (source, wanted.variant):
-            place = find_place(registry, subject.device.spec)
-            kept.append(_outputs(wanted, subject, place, dataset, key, reporter))
-    except Cancelled:
-        raise Cancelled from None
+    for subject in (source, wanted.variant):
+        place = find_place(registry, subject.device.spec)
+        kept.append(_outputs(wanted, subject, place, dataset, key, reporter))
     found = Differences(wanted.listed, wanted.below)
     samples = min(item.samples for item in kept)
     if samples < dataset.samples:
