@@ -1,0 +1,256 @@
+"""Taking units out of a model: constants are sliced, attributes and shapes follow."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx_ir as ir
+
+from studio.api import NodeChange, PassError, Scope
+
+from .analysis import Analysis, analyze
+from .group import Group
+from .sizes import constant, tensor_sizes
+from .tracer import Layer, Tracer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .elements import Ids
+    from .tracer import Ragged
+
+Gone = Mapping[str, "NDArray[Any] | Sequence[int]"]
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What was taken out.
+
+    Attributes
+    ----------
+    changes
+        One entry for each node that has other sizes now, such as ``64 -> 48 output channels``.
+    provenance
+        Nodes of the result that were added, to the nodes of the source that they serve.
+    units
+        How many units each group had, and how many are left.
+    """
+
+    changes: tuple[NodeChange, ...]
+    provenance: dict[str, tuple[str, ...]]
+    units: dict[str, tuple[int, int]]
+
+
+@dataclass
+class Cut:
+    """What stays of the elements; rules ask it, and change their nodes through it."""
+
+    tracer: Tracer
+    gone: NDArray[np.bool_]
+    fixed: list[ir.Node] = field(default_factory=list)
+
+    def keep(self, ids: Ids) -> NDArray[np.bool_]:
+        """Say which elements stay."""
+        return ~self.gone[ids]
+
+    def size(self, ids: Ids) -> int:
+        """Count the elements that stay."""
+        return int(self.keep(ids).sum())
+
+    def set_integer(self, node: ir.Node, name: str, new: int) -> None:
+        """Set an attribute."""
+        self._note(node)
+        node.attributes.add(ir.AttrInt64(name, new))
+
+    def set_integers(self, node: ir.Node, name: str, new: Sequence[int]) -> None:
+        """Set an attribute that is a list."""
+        self._note(node)
+        node.attributes.add(ir.AttrInt64s(name, list(new)))
+
+    def put(self, node: ir.Node, index: int, new: Sequence[int]) -> None:
+        """Give a node a constant of its own as an input."""
+        self._note(node)
+        graph = self.tracer.model.graph
+        name = f"{self.tracer.names[node]}_{index}_sizes"
+        taken = {str(value.name) for value in graph.inputs} | set(graph.initializers)
+        while name in taken or name in self.tracer.axes:
+            name += "'"
+        tensor = ir.tensor(np.asarray(new, dtype=np.int64), name=name)
+        value = ir.Value(name=name, const_value=tensor, type=ir.TensorType(tensor.dtype), shape=tensor.shape)
+        graph.register_initializer(value)
+        old = node.inputs[index] if index < len(node.inputs) else None
+        if index >= len(node.inputs):
+            node.resize_inputs(index + 1)
+        node.replace_input_with(index, value)
+        _drop_unused(old)
+
+    def _note(self, node: ir.Node) -> None:
+        if node not in self.fixed:
+            self.fixed.append(node)
+
+
+def remove(model: ir.Model, gone: Gone, analysis: Analysis | None = None) -> Removal:
+    """Take units out of a model, in place.
+
+    Weights are sliced when they are written, one at a time; they stay what they are until then.
+
+    Parameters
+    ----------
+    gone
+        Units of groups, by the groups' keys.
+    analysis
+        What `analyze` said about this very model, to save doing it again.
+
+    Raises
+    ------
+    PassError
+        For an unknown or locked group, a unit that does not exist, or when parts are left unequal or empty.
+    """
+    analysis = analysis or analyze(model, Scope())
+    units: dict[str, tuple[int, int]] = {}
+    classes = np.zeros(len(analysis.resolved.locks) + 1, dtype=bool)
+    by_key = {group.key: index for index, group in enumerate(analysis.groups)}
+    for key, which in gone.items():
+        if key not in by_key:
+            raise PassError(f"There is no group {key!r}.", "List the groups of this very model first.")
+        index = by_key[key]
+        mask = _checked(analysis.groups[index], np.asarray(which, dtype=np.intp).reshape(-1))
+        numbers = analysis.starts[index] + np.flatnonzero(mask)
+        classes[np.flatnonzero(np.isin(analysis.members, numbers))] = True
+        units[key] = (len(mask), int((~mask).sum()))
+    # owners are filled up with -1, which is the last entry and never gone
+    cut = Cut(analysis.tracer, classes[analysis.resolved.owners].any(axis=1))
+    changes = [_layer_change(node, layers, cut) for node, layers in _by_node(analysis.tracer.layers).items()]
+    done = _slice_constants(cut)
+    for node, how in analysis.tracer.fixes:
+        how(cut)
+    _reshape_values(cut)
+    listed = {change.node for change in changes if change is not None}
+    found = [change for change in changes if change is not None]
+    for node in (*done, *cut.fixed):
+        name = analysis.tracer.names[node]
+        if name not in listed:
+            listed.add(name)
+            found.append(NodeChange(node=name, operator=node.op_type, change="rewritten", detail="follows"))
+    return Removal(tuple(found), {}, units)
+
+
+def _checked(group: Group, which: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Give a mask of the units that go.
+
+    Raises
+    ------
+    PassError
+        When they may not.
+    """
+    mask = np.zeros(group.size, dtype=bool)
+    if not which.size:
+        return mask
+    if group.locked:
+        raise PassError(f"No unit of {group.key!r} may go: {group.locked}.", "Leave this group out.")
+    if which.min() < 0 or which.max() >= group.size:
+        raise PassError(f"{group.key!r} has units 0 to {group.size - 1}.", "Give units in this range.")
+    mask[which] = True
+    left = np.bincount(group.parts, weights=~mask, minlength=int(group.parts.max()) + 1)
+    if left.min() < 1:
+        raise PassError(f"No unit of {group.key!r} would be left.", "Keep at least one in each part.")
+    if left.min() != left.max():
+        raise PassError(f"The parts of {group.key!r} would be unequal.", "Keep the same number in each part.")
+    return mask
+
+
+def _by_node(layers: Sequence[Layer]) -> dict[ir.Node, list[Layer]]:
+    found: dict[ir.Node, list[Layer]] = defaultdict(list)
+    for layer in layers:
+        found[layer.node].append(layer)
+    return found
+
+
+def _layer_change(node: ir.Node, layers: Sequence[Layer], cut: Cut) -> NodeChange | None:
+    details = []
+    for layer in layers:
+        before, after = len(layer.ids), cut.size(layer.ids)
+        if after < before:
+            side = "output" if layer.role == "maker" else "input"
+            noun = "channels" if node.op_type in ("Conv", "ConvTranspose") else "features"
+            details.append(f"{before} -> {after} {side} {noun}")
+    if not details:
+        return None
+    return NodeChange(node=layers[0].name, operator=node.op_type, change="rewritten", detail=", ".join(details))
+
+
+def _slice_constants(cut: Cut) -> list[ir.Node]:
+    """Slice every constant that holds elements that go, and list the nodes that use them."""
+    users: list[ir.Node] = []
+    for name, value in cut.tracer.constants.items():
+        tensor = constant(value)
+        if tensor is None:
+            continue
+        keeps = [None if ids is None or (keep := cut.keep(ids)).all() else keep for ids in cut.tracer.axes[name]]
+        ragged = cut.tracer.ragged.get(name)
+        if ragged is not None and cut.keep(ragged.inputs).all():
+            ragged = None
+        if ragged is None and all(keep is None for keep in keeps):
+            continue
+        _replace(value, _sliced(tensor, keeps, ragged, cut))
+        users += [user for user, _ in value.uses() if user in cut.tracer.names]
+    return users
+
+
+def _sliced(
+    tensor: ir.TensorProtocol, keeps: Sequence[NDArray[np.bool_] | None], ragged: Ragged | None, cut: Cut
+) -> ir.TensorProtocol:
+    shape = [size if keep is None else int(keep.sum()) for size, keep in zip(tensor_sizes(tensor), keeps, strict=True)]
+    columns = None
+    if ragged is not None:
+        columns = cut.keep(ragged.inputs).reshape(-1, tensor_sizes(tensor)[1])
+        shape[1] = int(columns[0].sum())
+
+    def make() -> ir.TensorProtocol:
+        array = tensor.numpy()
+        if columns is not None:
+            groups = np.split(array, len(columns))
+            array = np.concatenate([group[:, keep] for group, keep in zip(groups, columns, strict=True)])
+        for axis, keep in enumerate(keeps):
+            if keep is not None:
+                array = np.compress(keep, array, axis=axis)
+        return ir.Tensor(np.ascontiguousarray(array), dtype=tensor.dtype, name=tensor.name)
+
+    return ir.LazyTensor(make, tensor.dtype, ir.Shape(shape), name=tensor.name)
+
+
+def _replace(value: ir.Value, tensor: ir.TensorProtocol) -> None:
+    node = value.producer()
+    if node is None:
+        value.const_value = tensor
+    else:
+        node.attributes.clear()
+        node.attributes.add(ir.AttrTensor("value", tensor))
+    value.shape = ir.Shape(tensor_sizes(tensor))
+
+
+def _reshape_values(cut: Cut) -> None:
+    """Write the new sizes into the shapes of all tensors."""
+    for node in cut.tracer.model.graph:
+        for value in node.outputs:
+            axes = cut.tracer.axes.get(str(value.name))
+            if axes is None or value.shape is None or len(axes) != len(value.shape):
+                continue
+            dims = [size if ids is None else cut.size(ids) for size, ids in zip(value.shape, axes, strict=True)]
+            value.shape = ir.Shape(dims)
+
+
+def _drop_unused(value: ir.Value | None) -> None:
+    """Remove a constant that nothing uses any more."""
+    if value is None or value.uses() or value.is_graph_output():
+        return
+    node = value.producer()
+    if node is None:
+        if value.is_initializer() and not value.is_graph_input() and value.graph is not None:
+            value.graph.initializers.pop(str(value.name), None)
+    elif node.op_type == "Constant" and node.graph is not None:
+        node.graph.remove(node, safe=True)

@@ -1,0 +1,343 @@
+"""Rules of operators that move data: the elements move with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .regroup import regroup
+from .rules import Rule, give_up, unary
+from .tracer import Tracer, given, number, numbers
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from .cutting import Cut
+    from .elements import Ids
+    from .sizes import Size
+    from .tracer import Axes
+
+MOVED = "{} moves it by positions that are only known when it runs"
+
+
+def concat(tracer: Tracer, node: ir.Node) -> None:
+    """The elements of the parts, one after the other; along other axes the parts are alike."""
+    values = [value for value in node.inputs if value is not None]
+    parts = [tracer.of(value) for value in values]
+    rank = next((len(axes) for axes in parts if axes is not None), None)
+    if rank is None or any(axes is None or len(axes) != rank for axes in parts):
+        give_up(tracer, node)
+        return
+    axis = number(node, "axis", 1) % rank
+    whole: Axes = []
+    for at in range(rank):
+        if at == axis:
+            whole.append(_joined_end_to_end(tracer, node, values, axis))
+            continue
+        shapes = [tracer.shape(value) for value in values]
+        ids = parts[0][at] if parts[0] else None
+        if all(shape is not None and shape[at] == 1 for shape in shapes):
+            whole.append(None)
+            continue
+        for axes in parts[1:]:
+            ids = tracer.join(ids, axes[at] if axes else None, f"{tracer.describe(node)} stacks it on something fixed")
+        whole.append(ids)
+    tracer.set(node.outputs[0], whole)
+
+
+def _joined_end_to_end(tracer: Tracer, node: ir.Node, values: list[ir.Value], axis: int) -> Ids | None:
+    if all((tracer.of(value) or [None] * (axis + 1))[axis] is None for value in values):
+        return None
+    parts = [tracer.filled(value, axis, f"{value.name} keeps its size") for value in values]
+    if any(ids is None for ids in parts):
+        for ids in parts:
+            tracer.lock(ids, f"{tracer.describe(node)} puts it beside something of unknown size")
+        return None
+    return np.concatenate([ids for ids in parts if ids is not None])
+
+
+def split(tracer: Tracer, node: ir.Node) -> None:
+    """Each result has its share of the elements; the sizes follow what goes."""
+    axes, shape = tracer.of(given(node, 0)), tracer.shape(given(node, 0))
+    if axes is None or shape is None:
+        give_up(tracer, node)
+        return
+    axis = number(node, "axis", 0) % len(axes)
+    ids = axes[axis]
+    if ids is None:
+        for output in node.outputs:
+            tracer.set(output, axes)
+        return
+    sizes = numbers(node, "split") if tracer.opset < 13 else tracer.integers(given(node, 1))
+    if sizes is None and given(node, 1) is None:
+        each = -(-len(ids) // len(node.outputs))
+        sizes = [min(each, len(ids) - each * index) for index in range(len(node.outputs))]
+    if sizes is None or sum(sizes) != len(ids) or len(sizes) != len(node.outputs):
+        give_up(tracer, node)
+        return
+    pieces = np.split(ids, np.cumsum(sizes)[:-1])
+    for output, piece in zip(node.outputs, pieces, strict=True):
+        tracer.set(output, [piece if at == axis else other for at, other in enumerate(axes)])
+
+    def fix(cut: Cut) -> None:
+        new = [cut.size(piece) for piece in pieces]
+        if new == sizes:
+            return
+        if tracer.opset < 13:
+            cut.set_integers(node, "split", new)
+        else:
+            node.attributes.pop("num_outputs", None)
+            cut.put(node, 1, new)
+
+    tracer.fix(node, fix)
+
+
+def slicing(tracer: Tracer, node: ir.Node) -> None:
+    """A run of elements; where it begins and ends follows what goes."""
+    axes, shape = tracer.of(given(node, 0)), tracer.shape(given(node, 0))
+    bounds = _bounds(tracer, node, len(axes) if axes is not None else 0)
+    if axes is None or shape is None:
+        give_up(tracer, node)
+        return
+    if bounds is None:
+        known = numbers(node, "axes") if tracer.opset < 10 else tracer.integers(given(node, 3))
+        _lock_moved(tracer, node, axes, known)
+        return
+    result = list(axes)
+    moved: dict[int, tuple[Ids, NDArrayOfInt]] = {}
+    for axis, start, end, step in bounds:
+        ids = axes[axis]
+        if ids is None:
+            continue
+        index = np.arange(len(ids))[_python_slice(start, end, step)]
+        if abs(step) != 1:
+            tracer.lock(ids, f"{tracer.describe(node)} takes every {abs(step)}th of it")
+        result[axis] = ids[index]
+        moved[axis] = (ids, index)
+    for axis, ids in enumerate(result):
+        result[axis] = ids if ids is None or len(ids) > 1 else _single(tracer, node, ids)
+    tracer.set(node.outputs[0], result)
+
+    def fix(cut: Cut) -> None:
+        _fix_slice(tracer, node, cut, bounds, moved)
+
+    tracer.fix(node, fix)
+
+
+def _single(tracer: Tracer, node: ir.Node, ids: Ids) -> None:
+    tracer.lock(ids, f"{tracer.describe(node)} picks it")
+
+
+def _lock_moved(tracer: Tracer, node: ir.Node, axes: Axes, which: list[int] | None) -> None:
+    over = range(len(axes)) if which is None else [axis % len(axes) for axis in which]
+    for axis in over:
+        tracer.lock(axes[axis], MOVED.format(tracer.describe(node)))
+    tracer.set(node.outputs[0], [None if axis in over else ids for axis, ids in enumerate(axes)])
+
+
+def _bounds(tracer: Tracer, node: ir.Node, rank: int) -> list[tuple[int, int, int, int]] | None:
+    """Give axis, start, end and step of each axis that is sliced."""
+    if tracer.opset < 10:
+        starts, ends, axes, steps = numbers(node, "starts"), numbers(node, "ends"), numbers(node, "axes"), None
+    else:
+        starts, ends, axes, steps = (tracer.integers(given(node, index)) for index in range(1, 5))
+        if given(node, 3) is not None and axes is None or given(node, 4) is not None and steps is None:
+            return None
+    if starts is None or ends is None:
+        return None
+    axes = list(range(len(starts))) if axes is None else [axis % max(1, rank) for axis in axes]
+    return list(zip(axes, starts, ends, steps or [1] * len(starts), strict=True))
+
+
+def _python_slice(start: int, end: int, step: int) -> slice:
+    # an end below -size means "through the first one" when going backwards
+    return slice(start, None if step < 0 and end < -(1 << 30) else end, step)
+
+
+def _fix_slice(
+    tracer: Tracer,
+    node: ir.Node,
+    cut: Cut,
+    bounds: list[tuple[int, int, int, int]],
+    moved: dict[int, tuple[Ids, NDArrayOfInt]],
+) -> None:
+    starts, ends = [bound[1] for bound in bounds], [bound[2] for bound in bounds]
+    for place, (axis, _, _, step) in enumerate(bounds):
+        if axis not in moved:
+            continue
+        ids, index = moved[axis]
+        keep = cut.keep(ids)
+        if keep.all():
+            continue
+        first = int(keep[: min(index)].sum())
+        count = int(keep[index].sum())
+        if step > 0:
+            starts[place], ends[place] = first, first + count
+        else:
+            starts[place], ends[place] = first + count - 1, first - 1 if first else -(1 << 31)
+    if starts == [bound[1] for bound in bounds] and ends == [bound[2] for bound in bounds]:
+        return
+    if tracer.opset < 10:
+        cut.set_integers(node, "starts", starts)
+        cut.set_integers(node, "ends", ends)
+    else:
+        cut.put(node, 1, starts)
+        cut.put(node, 2, ends)
+
+
+def transpose(tracer: Tracer, node: ir.Node) -> None:
+    """Axes change places."""
+    axes = tracer.of(given(node, 0))
+    if axes is None:
+        give_up(tracer, node)
+        return
+    order = numbers(node, "perm") or list(range(len(axes)))[::-1]
+    tracer.set(node.outputs[0], [axes[axis] for axis in order])
+
+
+def flatten(tracer: Tracer, node: ir.Node) -> None:
+    """Two axes are left: those before one, and those from it on."""
+    value = given(node, 0)
+    axes, shape = tracer.of(value), tracer.shape(value)
+    if axes is None or shape is None:
+        give_up(tracer, node)
+        return
+    axis = number(node, "axis", 1)
+    axis = axis + len(axes) if axis < 0 else axis
+    sides = [(axes[:axis], shape[:axis]), (axes[axis:], shape[axis:])]
+    tracer.set(node.outputs[0], [regroup(tracer, node, ids, sizes, None)[0] for ids, sizes in sides])
+
+
+def squeeze(tracer: Tracer, node: ir.Node) -> None:
+    """Axes of size 1 go."""
+    axes, shape = tracer.of(given(node, 0)), tracer.shape(given(node, 0))
+    if axes is None or shape is None:
+        give_up(tracer, node)
+        return
+    which = numbers(node, "axes") if tracer.opset < 13 else tracer.integers(given(node, 1))
+    if which is None and (given(node, 1) is not None or not all(isinstance(size, int) for size in shape)):
+        give_up(tracer, node)
+        return
+    which = [axis for axis, size in enumerate(shape) if size == 1] if which is None else which
+    gone = {axis % len(axes) for axis in which}
+    tracer.set(node.outputs[0], [ids for axis, ids in enumerate(axes) if axis not in gone])
+
+
+def unsqueeze(tracer: Tracer, node: ir.Node) -> None:
+    """Axes of size 1 come."""
+    axes = tracer.of(given(node, 0))
+    which = numbers(node, "axes") if tracer.opset < 13 else tracer.integers(given(node, 1))
+    if axes is None or which is None:
+        give_up(tracer, node)
+        return
+    rank = len(axes) + len(which)
+    places, rest = {axis % rank for axis in which}, iter(axes)
+    tracer.set(node.outputs[0], [None if axis in places else next(rest) for axis in range(rank)])
+
+
+def resize(tracer: Tracer, node: ir.Node) -> None:
+    """Axes that are resized keep their size; along the others the elements stay."""
+    value = given(node, 0)
+    axes, before, after = tracer.of(value), tracer.shape(value), tracer.shape(node.outputs[0])
+    if axes is None or before is None or after is None or len(after) != len(axes):
+        give_up(tracer, node)
+        return
+    result: Axes = []
+    for ids, size, new in zip(axes, before, after, strict=True):
+        if ids is not None and size != new:
+            tracer.lock(ids, f"{tracer.describe(node)} resizes it")
+        result.append(ids if size == new else None)
+    tracer.set(node.outputs[0], result)
+    place = 3 if node.op_type == "Resize" and tracer.opset >= 11 else None
+    sizes = tracer.integers(given(node, place)) if place is not None else None
+    if place is None or given(node, place) is None:
+        return
+    chosen = numbers(node, "axes") or list(range(len(axes)))
+    if sizes is None:
+        for axis in chosen:
+            tracer.lock(axes[axis], MOVED.format(tracer.describe(node)))
+        return
+
+    def fix(cut: Cut) -> None:
+        new = [
+            old if (ids := result[axis]) is None else cut.size(ids) for axis, old in zip(chosen, sizes, strict=True)
+        ]
+        if new != sizes:
+            cut.put(node, 3, new)
+
+    tracer.fix(node, fix)
+
+
+def reshape(tracer: Tracer, node: ir.Node) -> None:
+    """Axes are split and merged; see `regroup`."""
+    value, wanted = given(node, 0), given(node, 1)
+    axes, shape = tracer.of(value), tracer.shape(value)
+    target = numbers(node, "shape") if tracer.opset < 5 else tracer.integers(wanted)
+    after = _reshaped(tracer, node, shape, target)
+    if axes is None or shape is None or after is None:
+        give_up(tracer, node)
+        return
+    result = regroup(tracer, node, axes, shape, after)
+    tracer.set(node.outputs[0], result)
+    if target is None:
+        for ids in axes:
+            tracer.lock(ids, MOVED.format(tracer.describe(node)))
+        return
+
+    def fix(cut: Cut) -> None:
+        new = list(target)
+        for at, ids in enumerate(result):
+            if ids is None or target[at] == -1:
+                continue
+            copied = axes[at] if target[at] == 0 and at < len(axes) else None
+            if copied is None or cut.size(copied) != cut.size(ids):
+                new[at] = cut.size(ids)
+        if new != target and tracer.opset < 5:
+            cut.set_integers(node, "shape", new)
+        elif new != target:
+            cut.put(node, 1, new)
+
+    tracer.fix(node, fix)
+
+
+def _reshaped(
+    tracer: Tracer, node: ir.Node, before: tuple[Size, ...] | None, target: list[int] | None
+) -> tuple[Size, ...] | None:
+    """Give the sizes of a Reshape's result as far as they are known."""
+    found = tracer.shape(node.outputs[0])
+    if target is None or before is None:
+        return found
+    zero = number(node, "allowzero", 0)
+    sizes: list[Size] = [
+        before[at] if size == 0 and not zero and at < len(before) else size for at, size in enumerate(target)
+    ]
+    if -1 in sizes:
+        at = sizes.index(-1)
+        sizes[at] = found[at] if found is not None and len(found) == len(sizes) else None
+        rest = [size for place, size in enumerate(sizes) if place != at]
+        if sizes[at] is None and all(isinstance(size, int) for size in (*before, *rest)):
+            whole = int(np.prod([size for size in before if isinstance(size, int)]))
+            sizes[at] = whole // max(1, int(np.prod([size for size in rest if isinstance(size, int)])))
+    return tuple(sizes)
+
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    NDArrayOfInt = NDArray[np.intp]
+
+RULES: dict[str, Rule] = {
+    "Concat": concat,
+    "Split": split,
+    "Slice": slicing,
+    "Transpose": transpose,
+    "Flatten": flatten,
+    "Squeeze": squeeze,
+    "Unsqueeze": unsqueeze,
+    "Resize": resize,
+    "Upsample": resize,
+    "Reshape": reshape,
+    "Constant": lambda tracer, node: None,
+    "Identity": unary,
+}

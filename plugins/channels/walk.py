@@ -1,0 +1,48 @@
+"""Walking a graph from its inputs to its outputs, one rule an operator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import rules_layout, rules_linear, rules_pointwise
+from .rules import Rule, give_up
+from .sizes import DOMAINS
+from .tracer import Tracer
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+RULES: dict[str, Rule] = {**rules_pointwise.RULES, **rules_layout.RULES, **rules_linear.RULES}
+
+
+def walk(model: ir.Model) -> Tracer:
+    """Follow the elements of a model's main graph through all its nodes."""
+    tracer = Tracer(model)
+    for node in model.graph:
+        rule = RULES.get(node.op_type) if node.domain in DOMAINS else None
+        if rule is None:
+            give_up(tracer, node)
+        else:
+            rule(tracer, node)
+        _captured(tracer, node)
+    for value in model.graph.outputs:
+        tracer.lock_value(value, f"{value.name} is an output of the model")
+    return tracer
+
+
+def _captured(tracer: Tracer, node: ir.Node) -> None:
+    """Lock what the subgraphs of a node take from outside."""
+    import onnx_ir as ir
+
+    for attribute in node.attributes.values():
+        if attribute.is_ref() or attribute.type not in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS):
+            continue
+        graphs = [attribute.as_graph()] if attribute.type == ir.AttributeType.GRAPH else attribute.as_graphs()
+        for graph in graphs:
+            for inner in graph.all_nodes():
+                for value in inner.inputs:
+                    if value is not None and value.graph is tracer.model.graph:
+                        tracer.lock_value(value, f"a subgraph of {tracer.describe(node)} uses it")
+            for value in graph.outputs:
+                if value.graph is tracer.model.graph:
+                    tracer.lock_value(value, f"a subgraph of {tracer.describe(node)} uses it")
