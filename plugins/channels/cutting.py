@@ -52,6 +52,13 @@ class Cut:
     tracer: Tracer
     gone: NDArray[np.bool_]
     fixed: list[ir.Node] = field(default_factory=list)
+    added: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        graph = self.tracer.model.graph
+        self.taken = set(self.tracer.names.values()) | set(graph.initializers)
+        self.taken |= {str(value.name) for value in graph.inputs}
+        self.taken |= {str(value.name) for node in self.tracer.names for value in node.outputs}
 
     def keep(self, ids: Ids) -> NDArray[np.bool_]:
         """Say which elements stay."""
@@ -74,19 +81,62 @@ class Cut:
     def put(self, node: ir.Node, index: int, new: Sequence[int]) -> None:
         """Give a node a constant of its own as an input."""
         self._note(node)
-        graph = self.tracer.model.graph
-        name = f"{self.tracer.names[node]}_{index}_sizes"
-        taken = {str(value.name) for value in graph.inputs} | set(graph.initializers)
-        while name in taken or name in self.tracer.axes:
-            name += "'"
-        tensor = ir.tensor(np.asarray(new, dtype=np.int64), name=name)
-        value = ir.Value(name=name, const_value=tensor, type=ir.TensorType(tensor.dtype), shape=tensor.shape)
-        graph.register_initializer(value)
         old = node.inputs[index] if index < len(node.inputs) else None
         if index >= len(node.inputs):
             node.resize_inputs(index + 1)
-        node.replace_input_with(index, value)
+        node.replace_input_with(index, self._integers(node, f"{index}_sizes", new))
         _drop_unused(old)
+
+    def put_some(self, node: ir.Node, index: int, new: Mapping[int, int], length: int) -> None:
+        """Set some entries of a vector that a node is given; the others are taken from it when the model runs."""
+        self._note(node)
+        old = node.inputs[index]
+        parts: list[ir.Value] = []
+        for at in range(length):
+            if at in new:
+                parts.append(self._integers(node, f"{index}_{at}_size", [new[at]]))
+            else:
+                place = self._integers(node, f"{index}_{at}_place", [at])
+                parts.append(self._add(node, "Gather", [old, place], f"{index}_{at}_kept", {"axis": 0}))
+        node.replace_input_with(index, self._add(node, "Concat", parts, f"{index}_sizes", {"axis": 0}))
+
+    def _add(
+        self, node: ir.Node, operator: str, inputs: Sequence[ir.Value | None], label: str, attributes: dict[str, int]
+    ) -> ir.Value:
+        """Add a node of integers before another."""
+        name = self._free(f"{self.tracer.names[node]}_{label}")
+        output = ir.Value(name=name, type=ir.TensorType(ir.DataType.INT64))
+        listed = [ir.AttrInt64(key, value) for key, value in attributes.items()]
+        made = ir.Node("", operator, inputs, listed, outputs=[output], name=name)
+        self._graph_of(node).insert_before(node, made)
+        self.added[name] = (self.tracer.names[node],)
+        return output
+
+    def _integers(self, node: ir.Node, label: str, new: Sequence[int]) -> ir.Value:
+        """Make a constant for a node."""
+        name = self._free(f"{self.tracer.names[node]}_{label}")
+        tensor = ir.tensor(np.asarray(new, dtype=np.int64), name=name)
+        kind, shape = ir.TensorType(tensor.dtype), ir.Shape([len(new)])
+        if (self.tracer.model.ir_version or 0) >= 4:
+            value = ir.Value(name=name, const_value=tensor, type=kind, shape=shape)
+            self.tracer.model.graph.register_initializer(value)
+            return value
+        # initializers had to be inputs then
+        value = ir.Value(name=name, type=kind, shape=shape)
+        maker = ir.Node("", "Constant", [], [ir.AttrTensor("value", tensor)], outputs=[value], name=name)
+        self._graph_of(node).insert_before(node, maker)
+        self.added[name] = (self.tracer.names[node],)
+        return value
+
+    def _free(self, name: str) -> str:
+        while name in self.taken:
+            name += "'"
+        self.taken.add(name)
+        return name
+
+    def _graph_of(self, node: ir.Node) -> ir.Graph:
+        assert isinstance(node.graph, ir.Graph)
+        return node.graph
 
     def _note(self, node: ir.Node) -> None:
         if node not in self.fixed:
@@ -136,7 +186,7 @@ def remove(model: ir.Model, gone: Gone, analysis: Analysis | None = None) -> Rem
         if name not in listed:
             listed.add(name)
             found.append(NodeChange(node=name, operator=node.op_type, change="rewritten", detail="follows"))
-    return Removal(tuple(found), {}, units)
+    return Removal(tuple(found), cut.added, units)
 
 
 def _checked(group: Group, which: NDArray[np.intp]) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Ids = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Product:
     """An axis that is several axes in one: an index of it goes when an index of any of them goes.
 
@@ -30,7 +30,7 @@ class Product:
     factors: tuple[Ids | None, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Even:
     """Rows of elements of which the same number must stay: the channels of each group of a convolution."""
 

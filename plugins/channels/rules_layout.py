@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .arithmetic import Derived, Dim, entries_of
 from .regroup import regroup
 from .rules import Rule, give_up, unary
+from .targets import follow_target, reshaped
 from .tracer import Tracer, given, number, numbers
 
 if TYPE_CHECKING:
@@ -271,55 +273,68 @@ def resize(tracer: Tracer, node: ir.Node) -> None:
 
 def reshape(tracer: Tracer, node: ir.Node) -> None:
     """Axes are split and merged; see `regroup`."""
-    value, wanted = given(node, 0), given(node, 1)
+    value = given(node, 0)
     axes, shape = tracer.of(value), tracer.shape(value)
-    target = numbers(node, "shape") if tracer.opset < 5 else tracer.integers(wanted)
-    after = _reshaped(tracer, node, shape, target)
-    if axes is None or shape is None or after is None:
+    old = numbers(node, "shape") if tracer.opset < 5 else None
+    entries = entries_of(tracer, given(node, 1)) if old is None else np.array(old, dtype=object)
+    found = tracer.shape(node.outputs[0])
+    target = list(entries) if entries is not None and entries.ndim == 1 else [Derived()] * len(found or ())
+    if axes is None or shape is None or (entries is None and found is None):
         give_up(tracer, node)
         return
+    after = reshaped(shape, target, found, copies=not number(node, "allowzero", 0))
     result = regroup(tracer, node, axes, shape, after)
     tracer.set(node.outputs[0], result)
-    if target is None:
-        for ids in axes:
-            tracer.lock(ids, MOVED.format(tracer.describe(node)))
+    copied = [
+        axes[at] if entry == 0 and not number(node, "allowzero", 0) and at < len(axes) else None
+        for at, entry in enumerate(target)
+    ]
+    follow_target(tracer, node, target, copied, result, after)
+
+
+def expand(tracer: Tracer, node: ir.Node) -> None:
+    """Axes of size 1 are repeated; the others keep their elements."""
+    value = given(node, 0)
+    axes, shape, found = tracer.of(value), tracer.shape(value), tracer.shape(node.outputs[0])
+    entries = entries_of(tracer, given(node, 1))
+    if axes is None or shape is None or (entries is None and found is None):
+        give_up(tracer, node)
         return
+    target = list(entries) if entries is not None else [Derived()] * len(found or ())
+    rank = max(len(axes), len(target))
+    target = [1] * (rank - len(target)) + target
+    axes, shape = [None] * (rank - len(axes)) + axes, (1,) * (rank - len(shape)) + shape
+    result: Axes = []
+    after: list[Size] = []
+    for at, (ids, size, entry) in enumerate(zip(axes, shape, target, strict=True)):
+        wide = _wide(entry) if entries is not None else found[at] if found is not None and len(found) == rank else None
+        after.append(size if size != 1 else wide)
+        # the copies along a new axis are alike: they go as those of what they meet go
+        result.append(tracer.elements.new(wide) if size == 1 and isinstance(wide, int) and wide > 1 else ids)
+    tracer.set(node.outputs[0], result)
+    follow_target(tracer, node, target, [None] * rank, result, tuple(after))
+
+
+def _wide(entry: Any) -> Size:
+    return entry.size if isinstance(entry, Dim) else entry if isinstance(entry, int) else None
+
+
+def constant_of_shape(tracer: Tracer, node: ir.Node) -> None:
+    """A constant whose size is all that is stored of it."""
+    shape = tracer.integers(given(node, 0))
+    if shape is None:
+        give_up(tracer, node)
+        return
+    axes: Axes = [tracer.elements.new(size) if size > 1 else None for size in shape]
+    tracer.set(node.outputs[0], axes)
+    tracer.filled_constants.add(str(node.outputs[0].name))
 
     def fix(cut: Cut) -> None:
-        new = list(target)
-        for at, ids in enumerate(result):
-            if ids is None or target[at] == -1:
-                continue
-            copied = axes[at] if target[at] == 0 and at < len(axes) else None
-            if copied is None or cut.size(copied) != cut.size(ids):
-                new[at] = cut.size(ids)
-        if new != target and tracer.opset < 5:
-            cut.set_integers(node, "shape", new)
-        elif new != target:
-            cut.put(node, 1, new)
+        new = [size if ids is None else cut.size(ids) for size, ids in zip(shape, axes, strict=True)]
+        if new != shape:
+            cut.put(node, 0, new)
 
     tracer.fix(node, fix)
-
-
-def _reshaped(
-    tracer: Tracer, node: ir.Node, before: tuple[Size, ...] | None, target: list[int] | None
-) -> tuple[Size, ...] | None:
-    """Give the sizes of a Reshape's result as far as they are known."""
-    found = tracer.shape(node.outputs[0])
-    if target is None or before is None:
-        return found
-    zero = number(node, "allowzero", 0)
-    sizes: list[Size] = [
-        before[at] if size == 0 and not zero and at < len(before) else size for at, size in enumerate(target)
-    ]
-    if -1 in sizes:
-        at = sizes.index(-1)
-        sizes[at] = found[at] if found is not None and len(found) == len(sizes) else None
-        rest = [size for place, size in enumerate(sizes) if place != at]
-        if sizes[at] is None and all(isinstance(size, int) for size in (*before, *rest)):
-            whole = int(np.prod([size for size in before if isinstance(size, int)]))
-            sizes[at] = whole // max(1, int(np.prod([size for size in rest if isinstance(size, int)])))
-    return tuple(sizes)
 
 
 if TYPE_CHECKING:
@@ -329,6 +344,8 @@ if TYPE_CHECKING:
 
 RULES: dict[str, Rule] = {
     "Concat": concat,
+    "Expand": expand,
+    "ConstantOfShape": constant_of_shape,
     "Split": split,
     "Slice": slicing,
     "Transpose": transpose,

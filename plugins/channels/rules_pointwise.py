@@ -51,8 +51,7 @@ def layer_normalization(tracer: Tracer, node: ir.Node) -> None:
         tracer.lock_value(value, f"{tracer.describe(node)} normalizes over it")
     for index, output in enumerate(node.outputs):
         if output.name:
-            tracer.set(output, [ids if axis < first else None for axis, ids in enumerate(axes)])
-            del index
+            tracer.set(output, [ids if axis < first or not index else None for axis, ids in enumerate(axes)])
 
 
 def softmax(tracer: Tracer, node: ir.Node) -> None:
@@ -65,7 +64,7 @@ def softmax(tracer: Tracer, node: ir.Node) -> None:
     first = number(node, "axis", -1 if new else 1) % max(1, len(axes))
     over = [first] if new else list(range(first, len(axes)))
     _lock_axes(tracer, node, over, "works over it")
-    tracer.set(node.outputs[0], [None if axis in over else ids for axis, ids in enumerate(axes)])
+    tracer.set(node.outputs[0], axes)
 
 
 def over_axis(tracer: Tracer, node: ir.Node) -> None:
@@ -81,7 +80,7 @@ def over_axis(tracer: Tracer, node: ir.Node) -> None:
         return
     axis %= max(1, len(axes))
     _lock_axes(tracer, node, [axis], "works over it")
-    tracer.set(node.outputs[0], [None if at == axis else ids for at, ids in enumerate(axes)])
+    tracer.set(node.outputs[0], axes)
 
 
 def reduction(tracer: Tracer, node: ir.Node) -> None:

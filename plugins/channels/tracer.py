@@ -17,12 +17,14 @@ import onnx_ir as ir
 
 from studio.api import named_nodes
 
+from .arithmetic import entries_of, plain
 from .elements import Elements
-from .sizes import Size, constant, find_sizes, is_op, small_integers, tensor_sizes
+from .sizes import Size, constant, find_sizes, is_op, tensor_sizes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .arithmetic import Entries
     from .cutting import Cut
     from .elements import Ids
 
@@ -65,6 +67,10 @@ class Tracer:
         Weights of grouped convolutions that are sliced group by group, by name.
     constants
         Initializers and outputs of Constant nodes that were met, by name.
+    known
+        What is known of tensors of integers that are computed from shapes, by name.
+    filled_constants
+        Outputs of ConstantOfShape nodes of constant shape.
     heads, states
         Elements that are heads of an attention, and hidden states of a recurrent layer.
     """
@@ -76,6 +82,8 @@ class Tracer:
     fixes: list[tuple[ir.Node, Callable[[Cut], None]]] = field(default_factory=list)
     ragged: dict[str, Ragged] = field(default_factory=dict)
     constants: dict[str, ir.Value] = field(default_factory=dict)
+    known: dict[str, Entries] = field(default_factory=dict)
+    filled_constants: set[str] = field(default_factory=set)
     heads: list[Ids] = field(default_factory=list)
     states: list[Ids] = field(default_factory=list)
 
@@ -115,9 +123,10 @@ class Tracer:
         return self.axes[name]
 
     def integers(self, value: ir.Value | None) -> list[int] | None:
-        """Read a constant of integers."""
-        found = small_integers(value)
-        return None if found is None else [int(item) for item in found.reshape(-1)]
+        """Give a tensor of integers that are known before the model runs."""
+        entries = entries_of(self, value)
+        found = [] if entries is None else [plain(entry) for entry in entries.reshape(-1)]
+        return None if entries is None or None in found else [item for item in found if item is not None]
 
     def _fresh(self, value: ir.Value, shape: Sequence[Size]) -> Axes:
         axes: Axes = [self.elements.new(size) if isinstance(size, int) and size > 1 else None for size in shape]
@@ -199,7 +208,7 @@ class Tracer:
                 return False
             assert node is not None
             if node.op_type == "ConstantOfShape":
-                return str(value.name) in self.axes
+                return str(value.name) in self.filled_constants
             value = node.inputs[0]
         return False
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import rules_layout, rules_linear, rules_pointwise
+from . import rules_indexing, rules_layout, rules_linear, rules_pointwise
+from .arithmetic import AWARE, follow, uses
 from .rules import Rule, give_up
 from .sizes import DOMAINS
 from .tracer import Tracer
@@ -12,7 +13,7 @@ from .tracer import Tracer
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-RULES: dict[str, Rule] = {**rules_pointwise.RULES, **rules_layout.RULES, **rules_linear.RULES}
+RULES: dict[str, Rule] = {**rules_pointwise.RULES, **rules_layout.RULES, **rules_indexing.RULES, **rules_linear.RULES}
 
 
 def walk(model: ir.Model) -> Tracer:
@@ -20,6 +21,9 @@ def walk(model: ir.Model) -> Tracer:
     tracer = Tracer(model)
     for node in model.graph:
         rule = RULES.get(node.op_type) if node.domain in DOMAINS else None
+        if follow(tracer, node):
+            continue
+        _sizes_used(tracer, node)
         if rule is None:
             give_up(tracer, node)
         else:
@@ -27,7 +31,21 @@ def walk(model: ir.Model) -> Tracer:
         _captured(tracer, node)
     for value in model.graph.outputs:
         tracer.lock_value(value, f"{value.name} is an output of the model")
+        if str(value.name) in tracer.known:
+            _lock_sizes(tracer, value, f"its size is told by {value.name}, an output of the model")
     return tracer
+
+
+def _sizes_used(tracer: Tracer, node: ir.Node) -> None:
+    """Lock the axes whose sizes a node computes with in a way that is not followed."""
+    for index, value in enumerate(node.inputs):
+        if value is not None and str(value.name) in tracer.known and (node.op_type, index) not in AWARE:
+            _lock_sizes(tracer, value, f"{tracer.describe(node)} computes with its size")
+
+
+def _lock_sizes(tracer: Tracer, value: ir.Value, reason: str) -> None:
+    for ids in uses(tracer.known[str(value.name)]):
+        tracer.lock(ids, reason)
 
 
 def _captured(tracer: Tracer, node: ir.Node) -> None:
