@@ -221,9 +221,7 @@ def _refined(one: Units, other: Units) -> Units | None:
     return np.asarray(both, dtype=np.intp)
 
 
-def _finished(
-    tracer: Tracer, resolved: Resolved, drafts: list[_Draft], members: Ids, scope: Scope
-) -> Analysis:
+def _finished(tracer: Tracer, resolved: Resolved, drafts: list[_Draft], members: Ids, scope: Scope) -> Analysis:
     kept: list[Group] = []
     starts: list[int] = []
     refused: dict[str, list[str]] = defaultdict(list)

@@ -257,4 +257,3 @@ _HOW: dict[str, Callable[[Tracer, ir.Node, list[Any]], Any]] = {
     "Equal": _binary(lambda a, b: int(a == b)),
     "Where": _where,
 }
-

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .elements import Even
-from .rules import Rule, broadcast, give_up
+from .rules import Rule, broadcast, broadcast_sizes, give_up
 from .sizes import constant
 from .tracer import Ragged, Tracer, given, number
 
@@ -120,7 +120,8 @@ def _finish(tracer: Tracer, node: ir.Node, inputs: Ids | None, out: Ids | None, 
         tracer.layer(node, "maker", node.outputs[0], out)
         if not depthwise:  # a channel of a depthwise convolution reads itself: it cannot make up for another
             tracer.layer(node, "reader", node.inputs[0], inputs)
-    tracer.set(node.outputs[0], axes)
+    batch = (tracer.shape(node.inputs[0]) or (None,))[:1]
+    tracer.set(node.outputs[0], axes, [*batch, *[None] * (len(axes) - 1)])
 
 
 def gemm(tracer: Tracer, node: ir.Node) -> None:
@@ -136,7 +137,8 @@ def gemm(tracer: Tracer, node: ir.Node) -> None:
     addend = given(node, 2)
     if addend is not None:
         axes = broadcast(tracer, node, [(axes, _sizes(tracer, node, axes)), (tracer.of(addend), tracer.shape(addend))])
-    tracer.set(node.outputs[0], axes)
+    first = tracer.shape(node.inputs[0]) or (None, None)
+    tracer.set(node.outputs[0], axes, [first[1 if number(node, "transA", 0) else 0], None])
 
 
 def _sizes(tracer: Tracer, node: ir.Node, axes: Axes) -> tuple[int | str | None, ...]:
@@ -158,7 +160,13 @@ def matmul(tracer: Tracer, node: ir.Node) -> None:
     _product(tracer, node, a[-1], right, rows, columns)
     batch = broadcast(tracer, node, [(a[:-2], shapes[0][:-2]), (b[:-2], shapes[1][:-2])])
     tracer.heads.extend(ids for ids in batch if ids is not None)
-    tracer.set(node.outputs[0], [*batch, *([rows] if len(a) > 1 else []), *([columns] if len(b) > 1 else [])])
+    sizes = [
+        *broadcast_sizes(shapes[0][:-2], shapes[1][:-2]),
+        *shapes[0][-2:-1],
+        *(shapes[1][-1:] if len(b) > 1 else ()),
+    ]
+    axes = [*batch, *([rows] if len(a) > 1 else []), *([columns] if len(b) > 1 else [])]
+    tracer.set(node.outputs[0], axes, sizes)
 
 
 def _product(

@@ -142,8 +142,10 @@ def _skeleton(model: ir.Model) -> onnx.ModelProto:
 
 
 def _is_shape_like(tensor: ir.TensorProtocol) -> bool:
-    return tensor.dtype in (ir.DataType.INT64, ir.DataType.INT32, ir.DataType.BOOL) and tensor.size <= SMALL or (
-        tensor.size <= 8
+    return (
+        tensor.dtype in (ir.DataType.INT64, ir.DataType.INT32, ir.DataType.BOOL)
+        and tensor.size <= SMALL
+        or (tensor.size <= 8)
     )
 
 
