@@ -68,7 +68,7 @@ class Analysis:
         numbers = np.where(own >= 0, self.members[own], -1)
         first = self.starts[group]
         inside = (numbers >= first) & (numbers < first + self.groups[group].size)
-        return np.where(inside, numbers - first, -1).max(axis=-1).astype(np.intp)
+        return np.asarray(np.where(inside, numbers - first, -1).max(axis=-1), dtype=np.intp)
 
     def places(self, key: str) -> list[Place]:
         """List where the units of a group stand in initializers and Constant nodes."""
@@ -97,11 +97,12 @@ def analyze(model: ir.Model, scope: Scope) -> Analysis:
     while True:
         resolved = resolve(tracer.elements)
         drafts, members = _drafts(tracer, resolved)
-        uneven = next((even for even in tracer.elements.evens if not _even(even, resolved, drafts, members)), None)
-        if uneven is None:
+        uneven = [even for even in tracer.elements.evens if not _even(even, resolved, drafts, members)]
+        if not uneven:
             break
-        tracer.elements.join_all(uneven.rows)
-        tracer.elements.evens.remove(uneven)
+        for even in uneven:
+            tracer.elements.join_all(even.rows)
+            tracer.elements.evens.remove(even)
     return _finished(tracer, resolved, drafts, members, scope)
 
 
@@ -208,7 +209,7 @@ def _parts(counts: Ids) -> Units | None:
     each = np.bincount(rows, minlength=counts.shape[1])
     if (counts.sum(axis=1) != most).any() or (most != most[0]).any() or (each != each[0]).any():
         return None
-    return rows.astype(np.intp)
+    return np.asarray(rows, dtype=np.intp)
 
 
 def _refined(one: Units, other: Units) -> Units | None:

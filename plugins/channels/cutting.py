@@ -173,7 +173,7 @@ def remove(model: ir.Model, gone: Gone, analysis: Analysis | None = None) -> Rem
         classes[np.flatnonzero(np.isin(analysis.members, numbers))] = True
         units[key] = (len(mask), int((~mask).sum()))
     # owners are filled up with -1, which is the last entry and never gone
-    cut = Cut(analysis.tracer, classes[analysis.resolved.owners].any(axis=1))
+    cut = Cut(analysis.tracer, np.asarray(classes[analysis.resolved.owners].any(axis=1)))
     changes = [_layer_change(node, layers, cut) for node, layers in _by_node(analysis.tracer.layers).items()]
     done = _slice_constants(cut)
     for node, how in analysis.tracer.fixes:

@@ -49,6 +49,7 @@ class Elements:
         self.products: list[Product] = []
         self.evens: list[Even] = []
         self._joined: list[tuple[Ids, Ids]] = []
+        self._classes: Ids = np.zeros(0, dtype=np.int64)
         self._locks: list[tuple[Ids, int]] = []
         self._reasons: dict[str, int] = {}
 
@@ -73,15 +74,16 @@ class Elements:
 
     def classes(self) -> Ids:
         """Give each element the number of its class: ``(count,)``."""
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
-
-        if not self._joined:
-            return np.arange(self.count, dtype=np.int64)
-        left = np.concatenate([one for one, _ in self._joined])
-        right = np.concatenate([other for _, other in self._joined])
-        graph = coo_array((np.ones(len(left), np.int8), (left, right)), shape=(self.count, self.count))
-        return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+        known = self._classes
+        new = np.arange(len(known), self.count, dtype=np.int64) - len(known) + int(known.max(initial=-1)) + 1
+        known = np.concatenate([known, new])
+        if self._joined:
+            left = known[np.concatenate([one for one, _ in self._joined])]
+            right = known[np.concatenate([other for _, other in self._joined])]
+            self._joined.clear()
+            known = _components(left, right, int(known.max(initial=-1)) + 1)[known]
+        self._classes = known
+        return known
 
     def locks(self, classes: Ids) -> tuple[Ids, Sequence[str]]:
         """Give for each class the number of the first reason why it may not go, -1 for none; and the reasons."""
@@ -93,3 +95,13 @@ class Elements:
     def reason(self, text: str) -> int:
         """Give the number of a reason."""
         return self._reasons.setdefault(text, len(self._reasons))
+
+
+def _components(left: Ids, right: Ids, count: int) -> Ids:
+    """Number the connected components of a graph, given the ends of its edges."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    differ = left != right
+    graph = coo_array((np.ones(int(differ.sum()), np.int8), (left[differ], right[differ])), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)

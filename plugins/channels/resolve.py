@@ -50,12 +50,12 @@ def resolve(elements: Elements) -> Resolved:
     before = (-1, -1)
     for _ in range(ROUNDS):
         classes = elements.classes()
-        locks, _ = elements.locks(classes)
+        locks, reasons = elements.locks(classes)
         now = (int(classes.max(initial=-1)), int((locks >= 0).sum()))
         if now == before or not elements.products:
             break
         before = now
-        live = [product for product in elements.products if _settle(elements, product, classes, locks)]
+        live = [product for product in elements.products if _settle(elements, product, classes, locks, reasons)]
         _agree(elements, live, classes)
     locks, reasons = elements.locks(classes)
     live = [product for product in elements.products if _live(product, classes, locks).count(True) > 1]
@@ -66,7 +66,7 @@ def _live(product: Product, classes: Ids, locks: Ids) -> list[bool]:
     return [ids is not None and bool((locks[classes[ids]] < 0).any()) for ids in product.factors]
 
 
-def _settle(elements: Elements, product: Product, classes: Ids, locks: Ids) -> bool:
+def _settle(elements: Elements, product: Product, classes: Ids, locks: Ids, reasons: Sequence[str]) -> bool:
     """Lock the factors of what may not go; where one factor alone can go, the whole goes with it.
 
     Returns
@@ -75,7 +75,6 @@ def _settle(elements: Elements, product: Product, classes: Ids, locks: Ids) -> b
         Whether more than one factor can go.
     """
     whole = locks[classes[product.whole]]
-    reasons = list(elements.locks(classes)[1])
     for axis, ids in enumerate(product.factors):
         if ids is None:
             continue

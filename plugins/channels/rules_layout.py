@@ -121,7 +121,9 @@ def slicing(tracer: Tracer, node: ir.Node) -> None:
         result[axis] = ids[index]
         moved[axis] = (ids, index)
     for axis, ids in enumerate(result):
-        result[axis] = ids if ids is None or len(ids) > 1 else _single(tracer, node, ids)
+        if ids is not None and len(ids) == 1:
+            tracer.lock(ids, f"{tracer.describe(node)} picks it")
+            result[axis] = None
     sliced = {bound[0] for bound in bounds}
     tracer.set(node.outputs[0], result, [None if at in sliced else size for at, size in enumerate(shape)])
 
@@ -129,10 +131,6 @@ def slicing(tracer: Tracer, node: ir.Node) -> None:
         _fix_slice(tracer, node, cut, bounds, moved)
 
     tracer.fix(node, fix)
-
-
-def _single(tracer: Tracer, node: ir.Node, ids: Ids) -> None:
-    tracer.lock(ids, f"{tracer.describe(node)} picks it")
 
 
 def _lock_moved(tracer: Tracer, node: ir.Node, axes: Axes, which: list[int] | None) -> None:
@@ -148,7 +146,7 @@ def _bounds(tracer: Tracer, node: ir.Node, rank: int) -> list[tuple[int, int, in
         starts, ends, axes, steps = numbers(node, "starts"), numbers(node, "ends"), numbers(node, "axes"), None
     else:
         starts, ends, axes, steps = (tracer.integers(given(node, index)) for index in range(1, 5))
-        if given(node, 3) is not None and axes is None or given(node, 4) is not None and steps is None:
+        if (given(node, 3) is not None and axes is None) or (given(node, 4) is not None and steps is None):
             return None
     if starts is None or ends is None:
         return None
@@ -313,7 +311,8 @@ def expand(tracer: Tracer, node: ir.Node) -> None:
     target = list(entries) if entries is not None else [Derived()] * len(found or ())
     rank = max(len(axes), len(target))
     target = [1] * (rank - len(target)) + target
-    axes, shape = [None] * (rank - len(axes)) + axes, (1,) * (rank - len(shape)) + shape
+    axes = [*[None] * (rank - len(axes)), *axes]
+    shape = (1,) * (rank - len(shape)) + shape
     result: Axes = []
     after: list[Size] = []
     for at, (ids, size, entry) in enumerate(zip(axes, shape, target, strict=True)):
@@ -336,7 +335,7 @@ def constant_of_shape(tracer: Tracer, node: ir.Node) -> None:
         give_up(tracer, node)
         return
     axes: Axes = [tracer.elements.new(size) if size > 1 else None for size in shape]
-    tracer.set(node.outputs[0], axes)
+    tracer.set(node.outputs[0], axes, shape)
     tracer.filled_constants.add(str(node.outputs[0].name))
 
     def fix(cut: Cut) -> None:
