@@ -138,19 +138,15 @@ def _drafts(tracer: Tracer, resolved: Resolved) -> tuple[list[_Draft], Ids]:
         locked = resolved.reasons[lock] if lock >= 0 else ""
         drafts.append(_Draft(numbers, locked, [], first, np.zeros(len(numbers), dtype=np.intp)))
         first += len(numbers)
+    of_class = np.full(len(makers), -1, dtype=np.int64)
+    for index, draft in enumerate(drafts):
+        of_class[draft.classes] = index
     for layer in tracer.layers:
         own = resolved.owners[layer.ids]
-        for index in np.unique(_groups_of(own, members, drafts)):
+        for index in np.unique(of_class[own[own >= 0]]):
             if index >= 0:
                 drafts[index].layers.append(layer)
     return drafts, members
-
-
-def _groups_of(own: Ids, members: Ids, drafts: list[_Draft]) -> Ids:
-    """Give the group of each owner, -1 for none."""
-    starts = np.asarray([draft.first for draft in drafts], dtype=np.int64)
-    numbers = np.where(own >= 0, members[own], -1)
-    return np.where(numbers >= 0, np.searchsorted(starts, numbers, side="right") - 1, -1)
 
 
 def _signatures(tracer: Tracer, resolved: Resolved) -> tuple[Ids, Ids]:
@@ -163,9 +159,8 @@ def _signatures(tracer: Tracer, resolved: Resolved) -> tuple[Ids, Ids]:
     factors = [ids for product in resolved.products for ids in product.factors if ids is not None]
     for ids, makes in [*places, *((ids, False) for ids in factors)]:
         own = resolved.owners[ids].reshape(-1)
-        own = own[own >= 0]
-        counts = np.bincount(own, minlength=0).astype(np.uint64)
-        signature[: len(counts)] += counts * random.integers(1, 1 << 63, dtype=np.uint64)
+        own, counts = np.unique(own[own >= 0], return_counts=True)
+        signature[own] += counts.astype(np.uint64) * random.integers(1, 1 << 63, dtype=np.uint64)
         if makes:
             makers[own] = True
     return signature.view(np.int64), makers

@@ -297,7 +297,7 @@ def reshape(tracer: Tracer, node: ir.Node) -> None:
         axes[at] if entry == 0 and not number(node, "allowzero", 0) and at < len(axes) else None
         for at, entry in enumerate(target)
     ]
-    follow_target(tracer, node, target, copied, result, after)
+    follow_target(tracer, node, 1, target, copied, result, after)
 
 
 def expand(tracer: Tracer, node: ir.Node) -> None:
@@ -321,7 +321,7 @@ def expand(tracer: Tracer, node: ir.Node) -> None:
         # the copies along a new axis are alike: they go as those of what they meet go
         result.append(tracer.elements.new(wide) if size == 1 and isinstance(wide, int) and wide > 1 else ids)
     tracer.set(node.outputs[0], result, after)
-    follow_target(tracer, node, target, [None] * rank, result, tuple(after))
+    follow_target(tracer, node, 1, target, [None] * rank, result, tuple(after))
 
 
 def _wide(entry: Any) -> Size:
@@ -329,21 +329,16 @@ def _wide(entry: Any) -> Size:
 
 
 def constant_of_shape(tracer: Tracer, node: ir.Node) -> None:
-    """A constant whose size is all that is stored of it."""
-    shape = tracer.integers(given(node, 0))
-    if shape is None:
+    """Give a constant, of whose axes only the sizes are stored, elements of its own."""
+    entries = entries_of(tracer, given(node, 0))
+    if entries is None or entries.ndim != 1:
         give_up(tracer, node)
         return
-    axes: Axes = [tracer.elements.new(size) if size > 1 else None for size in shape]
-    tracer.set(node.outputs[0], axes, shape)
+    sizes = [_wide(entry) for entry in entries]
+    axes: Axes = [tracer.elements.new(size) if isinstance(size, int) and size > 1 else None for size in sizes]
+    tracer.set(node.outputs[0], axes, sizes)
     tracer.filled_constants.add(str(node.outputs[0].name))
-
-    def fix(cut: Cut) -> None:
-        new = [size if ids is None else cut.size(ids) for size, ids in zip(shape, axes, strict=True)]
-        if new != shape:
-            cut.put(node, 0, new)
-
-    tracer.fix(node, fix)
+    follow_target(tracer, node, 0, list(entries), [None] * len(axes), axes, sizes)
 
 
 if TYPE_CHECKING:

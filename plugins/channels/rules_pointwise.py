@@ -194,6 +194,18 @@ def pool(tracer: Tracer, node: ir.Node) -> None:
             tracer.set(output, [*axes[:2], *[None] * (len(axes) - 2)], [*batch, *[None] * (len(axes) - 1)])
 
 
+def sampling(tracer: Tracer, node: ir.Node) -> None:
+    """Places are picked in space; channels stay apart."""
+    axes = tracer.of(given(node, 0))
+    if axes is None or len(axes) < 3:
+        give_up(tracer, node)
+        return
+    for value in node.inputs[1:]:
+        tracer.lock_value(value, f"{tracer.describe(node)} finds places by it")
+    _lock_axes(tracer, node, [0, *range(2, len(axes))], "picks places in it")
+    tracer.set(node.outputs[0], [None, axes[1], *[None] * (len(axes) - 2)])
+
+
 def quantization(tracer: Tracer, node: ir.Node) -> None:
     """QuantizeLinear and DequantizeLinear: scale and zero point are scalars, or have one number a channel."""
     axes = tracer.of(given(node, 0))
@@ -226,6 +238,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(POINTWISE, pointwise),
     **dict.fromkeys(POOLS, pool),
     **{f"Reduce{name}": reduction for name in _REDUCTIONS},
+    **dict.fromkeys(("GridSample", "RoiAlign", "MaxRoiPool"), sampling),
     "ArgMax": reduction,
     "ArgMin": reduction,
     "BatchNormalization": batch_normalization,

@@ -49,7 +49,7 @@ def constant(value: ir.Value | None) -> ir.TensorProtocol | None:
 
 def tensor_sizes(tensor: ir.TensorProtocol) -> tuple[int, ...]:
     """Give the shape of a tensor as numbers."""
-    return tuple(int(str(size)) for size in tensor.shape)
+    return tuple(size if isinstance(size, int) else int(str(size)) for size in tensor.shape)
 
 
 def small_integers(value: ir.Value | None) -> NDArray[Any] | None:

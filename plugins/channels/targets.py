@@ -66,12 +66,20 @@ def _rest(before: Sequence[Size], after: Sequence[Size]) -> Size:
 
 
 def follow_target(
-    tracer: Tracer, node: ir.Node, target: Sequence[Any], copied: Axes, result: Axes, after: Sequence[Size]
+    tracer: Tracer,
+    node: ir.Node,
+    index: int,
+    target: Sequence[Any],
+    copied: Axes,
+    result: Axes,
+    after: Sequence[Size],
 ) -> None:
     """Lock what a shape computes with in vain, and let the rest of it follow when units go.
 
     Parameters
     ----------
+    index
+        Which of the node's inputs it is.
     target
         Its entries.
     copied
@@ -97,11 +105,11 @@ def follow_target(
         if len(dynamic) == 1 and -1 not in fixed.values() and node.op_type == "Reshape":
             fixed[dynamic[0]] = -1
         if len(fixed) < len(mixed):
-            cut.put_some(node, 1, fixed, len(mixed))
-        elif tracer.opset < 5:
+            cut.put_some(node, index, fixed, len(mixed))
+        elif tracer.opset < 5 and node.op_type == "Reshape":
             cut.set_integers(node, "shape", [fixed[at] for at in range(len(mixed))])
         else:
-            cut.put(node, 1, [fixed[at] for at in range(len(mixed))])
+            cut.put(node, index, [fixed[at] for at in range(len(mixed))])
 
     tracer.fix(node, fix)
 
