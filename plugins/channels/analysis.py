@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from studio.api import Scope, left_alone
 
+from .copies import Copies
 from .group import Group, Kind, Port
 from .resolve import Resolved, resolve
 from .sizes import constant, tensor_sizes
@@ -53,6 +54,8 @@ class Analysis:
         ``(classes,)``: the number of each class among all units, -1 for those of no group.
     starts
         The number of the first unit of each group.
+    copies
+        Copies of shared vectors, in the model only while units are removed.
     """
 
     groups: list[Group]
@@ -61,6 +64,7 @@ class Analysis:
     resolved: Resolved
     members: Ids
     starts: tuple[int, ...]
+    copies: Copies
 
     def units(self, ids: Ids, group: int) -> Units:
         """Give the unit of a group that each element goes with, -1 for none."""
@@ -93,7 +97,12 @@ def find_groups(model: ir.Model, scope: Scope) -> tuple[list[Group], tuple[str, 
 
 def analyze(model: ir.Model, scope: Scope) -> Analysis:
     """Follow the units of a model; see `find_groups`."""
-    tracer = walk(model)
+    copies = Copies.of(model)
+    copies.put_in()
+    try:
+        tracer = walk(model)
+    finally:
+        copies.take_out()
     while True:
         resolved = resolve(tracer.elements)
         drafts, members = _drafts(tracer, resolved)
@@ -103,7 +112,7 @@ def analyze(model: ir.Model, scope: Scope) -> Analysis:
         for even in uneven:
             tracer.elements.join_all(even.rows)
             tracer.elements.evens.remove(even)
-    return _finished(tracer, resolved, drafts, members, scope)
+    return _finished(tracer, resolved, drafts, members, scope, copies)
 
 
 @dataclass
@@ -217,7 +226,9 @@ def _refined(one: Units, other: Units) -> Units | None:
     return np.asarray(both, dtype=np.intp)
 
 
-def _finished(tracer: Tracer, resolved: Resolved, drafts: list[_Draft], members: Ids, scope: Scope) -> Analysis:
+def _finished(
+    tracer: Tracer, resolved: Resolved, drafts: list[_Draft], members: Ids, scope: Scope, copies: Copies
+) -> Analysis:
     kept: list[Group] = []
     starts: list[int] = []
     refused: dict[str, list[str]] = defaultdict(list)
@@ -251,7 +262,7 @@ def _finished(tracer: Tracer, resolved: Resolved, drafts: list[_Draft], members:
         )
         kept.append(group)
         starts.append(draft.first)
-    return Analysis(kept, left_alone(refused), tracer, resolved, members, tuple(starts))
+    return Analysis(kept, left_alone(refused), tracer, resolved, members, tuple(starts), copies)
 
 
 def _classes(resolved: Resolved, found: list[Ids]) -> set[int]:

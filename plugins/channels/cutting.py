@@ -175,9 +175,11 @@ def remove(model: ir.Model, gone: Gone, analysis: Analysis | None = None) -> Rem
     # owners are filled up with -1, which is the last entry and never gone
     cut = Cut(analysis.tracer, np.asarray(classes[analysis.resolved.owners].any(axis=1)))
     changes = [_layer_change(node, layers, cut) for node, layers in _by_node(analysis.tracer.layers).items()]
+    analysis.copies.put_in()
     done = _slice_constants(cut)
     for node, how in analysis.tracer.fixes:
         how(cut)
+    analysis.copies.settle()
     _reshape_values(cut)
     listed = {change.node for change in changes if change is not None}
     found = [change for change in changes if change is not None]

@@ -34,6 +34,7 @@ def some_units(group: Group, random: np.random.Generator, share: float = 0.4) ->
 
 def silence(model: ir.Model, analysis: Analysis, gone: dict[str, NDArray[np.intp]]) -> None:
     """Set to zero all weights and biases of units, where they are made and where they are read."""
+    analysis.copies.put_in()
     for key, units in gone.items():
         for place in analysis.places(key):
             value = analysis.tracer.constants[place.constant]
