@@ -181,10 +181,9 @@ def _even(even: Even, resolved: Resolved, drafts: list[_Draft], members: Ids) ->
     Parts are noted in the groups where they need to be.
     """
     own = resolved.owners[even.rows]
-    if (own[..., 1:] >= 0).any():
-        return False
-    numbers = np.where(own[..., 0] >= 0, members[own[..., 0]], -1)
-    if (numbers < 0).any() and (numbers >= 0).any() and not _all_locked(own[..., 0], resolved):
+    numbers = np.sort(np.where(own >= 0, members[own], -1), axis=-1)
+    known = (numbers >= 0).any(axis=-1)
+    if (known.any() and not known.all() and not _all_locked(own[..., 0], resolved)) or not _rectangular(numbers):
         return False
     for draft in drafts:
         inside = (numbers >= draft.first) & (numbers < draft.first + len(draft.classes))
@@ -199,6 +198,24 @@ def _even(even: Even, resolved: Resolved, drafts: list[_Draft], members: Ids) ->
         if both is None:
             return False
         draft.parts = both
+    return True
+
+
+def _rectangular(numbers: Ids) -> bool:
+    """Say whether each row holds every pair of its elements' owners equally often, where elements have two.
+
+    What stays of a row is then the product of what stays of either.
+    """
+    if (numbers[..., :-1] < 0).all():
+        return True
+    two = numbers[..., -2:]
+    if (numbers[..., :-2] >= 0).any() or (two < 0).any():
+        return False
+    for row in two:
+        pairs, counts = np.unique(row, axis=0, return_counts=True)
+        sizes = [len(np.unique(pairs[:, side])) for side in range(2)]
+        if len(pairs) != sizes[0] * sizes[1] or (counts != counts[0]).any():
+            return False
     return True
 
 
