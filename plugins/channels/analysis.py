@@ -14,6 +14,7 @@ import onnx_ir as ir
 from studio.api import Scope, left_alone
 
 from .copies import Copies
+from .elements import Even
 from .group import Group, Kind, Port
 from .resolve import Resolved, resolve
 from .sizes import constant, tensor_sizes
@@ -21,7 +22,7 @@ from .tracer import Layer, Tracer
 from .walk import walk
 
 if TYPE_CHECKING:
-    from .elements import Even, Ids
+    from .elements import Ids, Product
     from .group import Units
 
 OUTSIDE = "{} makes it and is not selected"
@@ -107,8 +108,14 @@ def analyze(model: ir.Model, scope: Scope) -> Analysis:
         resolved = resolve(tracer.elements)
         drafts, members = _drafts(tracer, resolved)
         uneven = [even for even in tracer.elements.evens if not _even(even, resolved, drafts, members)]
-        if not uneven:
+        tied = {
+            place
+            for place, (product, axis) in resolved.loose.items()
+            if not _even(_beside(product, axis), resolved, drafts, members)
+        }
+        if not uneven and not tied:
             break
+        tracer.elements.tied |= tied
         for even in uneven:
             tracer.elements.join_all(even.rows)
             tracer.elements.evens.remove(even)
@@ -180,7 +187,7 @@ def _even(even: Even, resolved: Resolved, drafts: list[_Draft], members: Ids) ->
 
     Parts are noted in the groups where they need to be.
     """
-    own = resolved.owners[even.rows]
+    own = resolved.classes[even.rows][..., None] if even.alone else resolved.owners[even.rows]
     numbers = np.sort(np.where(own >= 0, members[own], -1), axis=-1)
     known = (numbers >= 0).any(axis=-1)
     if (known.any() and not known.all() and not _all_locked(own[..., 0], resolved)) or not _rectangular(numbers):
@@ -199,6 +206,11 @@ def _even(even: Even, resolved: Resolved, drafts: list[_Draft], members: Ids) ->
             return False
         draft.parts = both
     return True
+
+
+def _beside(product: Product, axis: int) -> Even:
+    """Give the rows of a loose product: its elements beside each element of the other factors."""
+    return Even(np.moveaxis(product.whole, axis, -1).reshape(-1, product.whole.shape[axis]), alone=True)
 
 
 def _rectangular(numbers: Ids) -> bool:

@@ -32,22 +32,36 @@ class Product:
 
 @dataclass(frozen=True, eq=False)
 class Even:
-    """Rows of elements of which the same number must stay: the channels of each group of a convolution."""
+    """Rows of elements of which the same number must stay: the channels of each group of a convolution.
+
+    Where `alone`, what goes with whole rows does not count: the query heads of a key-value head that goes.
+    """
 
     rows: Ids
-    reason: str
+    alone: bool = False
 
 
 class Elements:
     """All elements of a model, numbered; what is joined, what may not go, and which axes consist of others.
 
     Joining is only noted: `classes` finds the connected components in one go.
+
+    Attributes
+    ----------
+    products, evens
+        See there.
+    copies
+        Axes along which everything is the same, so that it does not matter which of their elements go.
+    tied
+        Places in `products` of those that must not make use of that.
     """
 
     def __init__(self) -> None:
         self.count = 0
         self.products: list[Product] = []
         self.evens: list[Even] = []
+        self.copies: list[Ids] = []
+        self.tied: set[int] = set()
         self._joined: list[tuple[Ids, Ids]] = []
         self._classes: Ids = np.zeros(0, dtype=np.int64)
         self._locks: list[tuple[Ids, int]] = []

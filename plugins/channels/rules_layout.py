@@ -319,7 +319,10 @@ def expand(tracer: Tracer, node: ir.Node) -> None:
         wide = _wide(entry) if entries is not None else found[at] if found is not None and len(found) == rank else None
         after.append(size if size != 1 else wide)
         # the copies along a new axis are alike: they go as those of what they meet go
-        result.append(tracer.elements.new(wide) if size == 1 and isinstance(wide, int) and wide > 1 else ids)
+        if size == 1 and isinstance(wide, int) and wide > 1:
+            ids = tracer.elements.new(wide)
+            tracer.elements.copies.append(ids)
+        result.append(ids)
     tracer.set(node.outputs[0], result, after)
     follow_target(tracer, node, 1, target, [None] * rank, result, tuple(after))
 

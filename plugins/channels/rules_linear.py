@@ -59,7 +59,7 @@ def transposed_convolution(tracer: Tracer, node: ir.Node) -> None:
         _follow_groups(tracer, node, inputs)
     elif groups > 1:
         if inputs is not None:
-            tracer.elements.evens.append(Even(inputs.reshape(groups, -1), reason))
+            tracer.elements.evens.append(Even(inputs.reshape(groups, -1)))
         out = None if out is None else np.tile(out, groups)
     _finish(tracer, node, x[1], out, [x[0], out, *[None] * (len(x) - 2)])
 
@@ -96,13 +96,13 @@ def _grouped(tracer: Tracer, node: ir.Node, inputs: Ids | None, w: Axes, groups:
     out, weight = w[0], node.inputs[1]
     name = tracer.describe(node)
     if out is not None and len(out) % groups == 0:
-        tracer.elements.evens.append(Even(out.reshape(groups, -1), f"the groups of {name} stay alike"))
+        tracer.elements.evens.append(Even(out.reshape(groups, -1)))
     if inputs is None or len(inputs) % groups or weight is None:
         tracer.lock(w[1], FIXED_INPUT.format(name))
         return
     rows = inputs.reshape(groups, -1)
     if out is not None and constant(weight) is not None and len(weight.uses()) == 1 and w[1] is not None:
-        tracer.elements.evens.append(Even(rows, f"the groups of {name} stay alike"))
+        tracer.elements.evens.append(Even(rows))
         tracer.ragged[str(weight.name)] = Ragged(out, inputs)
         w[1] = None
         return

@@ -88,15 +88,21 @@ def test_grouped_queries() -> None:
         more = net.op("Expand", more, net.ints(1, 1, 2, 1, 1))
         wide.append(net.op("Reshape", more, net.ints(0, 4, -1, DEPTH)))
     out = net.linear(attend(net, q, wide[0], wide[1], width=4 * DEPTH), 4 * DEPTH, WIDTH)
-    analysis, _, _ = check(net, net.op("Add", out, x), share=0.5)
-    heads = named(analysis.groups, "heads")
-    assert heads
+    analysis, _, smaller = check(net, net.op("Add", out, x), share=0.5)
+    shared, queries = sorted(named(analysis.groups, "heads"), key=lambda group: group.size)
+    assert [shared.size, queries.size] == [2, 4]
+    assert list(queries.parts) == [0, 0, 1, 1]
+    assert list(queries.makers[0].units) == list(np.repeat(np.arange(4), DEPTH))
+    assert list(shared.makers[0].units) == list(np.repeat(np.arange(2), 2 * DEPTH))
+    assert len(shared.makers) == 3
+    expand = [node for node in smaller.graph if node.op_type == "Expand"]
+    assert [list(node.inputs[1].const_value.numpy()) for node in expand] == [[1, 1, 1, 1, 1]] * 2
 
 
 def test_gated_feed_forward() -> None:
     net = Net()
     x = tokens(net)
-    gate = net.op("Swish", net.linear(x, WIDTH, 20)) if False else net.linear(x, WIDTH, 20)
+    gate = net.linear(x, WIDTH, 20)
     hidden = net.op("Mul", net.op("Mul", gate, net.op("Sigmoid", gate)), net.linear(x, WIDTH, 20))
     analysis, _, _ = check(net, net.op("Add", net.linear(hidden, 20, WIDTH), x))
     (neurons,) = named(analysis.groups, "neurons")
