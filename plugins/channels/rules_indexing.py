@@ -79,11 +79,13 @@ def pad(tracer: Tracer, node: ir.Node) -> None:
             continue
         places[place] = tracer.elements.new(before), tracer.elements.new(after)
         result[axis] = np.concatenate([places[place][0], ids, places[place][1]])
-    shape = tracer.shape(node.inputs[0]) or [None] * len(axes)
-    padded = {
-        axis % len(axes) for place, axis in enumerate(over) if entries[place] != 0 or entries[place + len(over)] != 0
-    }
-    tracer.set(node.outputs[0], result, [None if at in padded else size for at, size in enumerate(shape)])
+    sizes: list[Size] = list(tracer.shape(node.inputs[0]) or [None] * len(axes))
+    for place, axis in enumerate(over):
+        size, before, after = sizes[axis], plain(entries[place]), plain(entries[place + len(over)])
+        if before != 0 or after != 0:
+            known = isinstance(size, int) and before is not None and after is not None
+            sizes[axis] = sum(item for item in (size, before, after) if isinstance(item, int)) if known else None
+    tracer.set(node.outputs[0], result, sizes)
 
     def fix(cut: Cut) -> None:
         new = {}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .rules import MEETS_FIXED, Rule, give_up, pointwise, unary
+from .rules import MEETS_FIXED, Rule, give_up, pointwise, unary, walked
 from .tracer import Tracer, given, number, numbers
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+
+    from .sizes import Size
 
 UNARY = [
     "Abs",
@@ -190,8 +192,14 @@ def pool(tracer: Tracer, node: ir.Node) -> None:
         return
     for output in node.outputs:
         if output.name:
-            batch = (tracer.shape(node.inputs[0]) or (None,))[:1]
-            tracer.set(output, [*axes[:2], *[None] * (len(axes) - 2)], [*batch, *[None] * (len(axes) - 1)])
+            tracer.set(output, [*axes[:2], *[None] * (len(axes) - 2)], _pooled(tracer, node, len(axes)))
+
+
+def _pooled(tracer: Tracer, node: ir.Node, rank: int) -> list[Size]:
+    shape = tracer.shape(node.inputs[0]) or (None,) * rank
+    if node.op_type.startswith("Global"):
+        return [*shape[:2], *[1] * (rank - 2)]
+    return [*shape[:2], *walked(node, shape[2:], numbers(node, "kernel_shape") or [None] * (rank - 2))]
 
 
 def sampling(tracer: Tracer, node: ir.Node) -> None:

@@ -8,6 +8,7 @@ channels, so that concatenation, splitting and reshaping need no special treatme
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -71,6 +72,10 @@ class Tracer:
         What is known of tensors of integers that are computed from shapes, by name.
     filled_constants
         Outputs of ConstantOfShape nodes of constant shape.
+    macs
+        Multiply-accumulates of each node that has some.
+    work
+        Multiply-accumulates of nodes, and the elements of an axis that they are spread over.
     heads, states
         Elements that are heads of an attention, and hidden states of a recurrent layer.
     """
@@ -84,6 +89,8 @@ class Tracer:
     constants: dict[str, ir.Value] = field(default_factory=dict)
     known: dict[str, Entries] = field(default_factory=dict)
     filled_constants: set[str] = field(default_factory=set)
+    work: list[tuple[float, Ids]] = field(default_factory=list)
+    macs: list[float] = field(default_factory=list)
     heads: list[Ids] = field(default_factory=list)
     states: list[Ids] = field(default_factory=list)
 
@@ -201,6 +208,15 @@ class Tracer:
         """Note a node with a weight."""
         if ids is not None and tensor is not None:
             self.layers.append(Layer(node, self.names[node], role, tensor, ids))
+
+    def count(self, macs: float, *axes: Ids | None) -> None:
+        """Note the multiply-accumulates of a node, which are spread evenly over each of these axes."""
+        self.macs.append(macs)
+        self.work.extend((macs, ids) for ids in axes if ids is not None)
+
+    def volume(self, sizes: Sequence[Size]) -> float:
+        """Give the number of elements of a shape; sizes that are not known count as 1."""
+        return float(math.prod(size for size in sizes if isinstance(size, int)))
 
     def describe(self, node: ir.Node) -> str:
         """Name a node for people."""
