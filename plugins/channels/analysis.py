@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx_ir as ir
 
-from studio.api import Scope, left_alone
+from studio.api import Scope, left_alone, named_nodes
 
 from .copies import Copies
 from .elements import Even
@@ -295,6 +295,9 @@ def _finished(
         )
         kept.append(group)
         starts.append(draft.first)
+    for name, node in named_nodes(tracer.model):
+        if node.graph is not tracer.model.graph and tracer.is_layer(node) and scope.selects(name, node.op_type):
+            refused["it stands in a subgraph"].append(name)
     return Analysis(kept, left_alone(refused), tracer, resolved, members, tuple(starts), copies)
 
 

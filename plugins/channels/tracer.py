@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .cutting import Cut
     from .elements import Ids
 
+LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN")
 #: elements along each axis of a tensor; None for an axis that keeps its size
 Axes = list["Ids | None"]
 
@@ -221,6 +222,10 @@ class Tracer:
     def describe(self, node: ir.Node) -> str:
         """Name a node for people."""
         return f"{self.names[node]} ({node.op_type})"
+
+    def is_layer(self, node: ir.Node) -> bool:
+        """Say whether a node is a layer with a weight that units could be taken from."""
+        return is_op(node, *LAYERS) and any(self.is_weight(value) for value in node.inputs)
 
     def is_weight(self, value: ir.Value | None) -> bool:
         """Say whether a value is constant: a weight, or made from constants alone by operators that keep them."""
