@@ -179,7 +179,7 @@ def remove(model: ir.Model, gone: Gone, analysis: Analysis | None = None) -> Rem
     changes = [_layer_change(node, layers, cut) for node, layers in _by_node(analysis.tracer.layers).items()]
     analysis.copies.put_in()
     done = _slice_constants(cut)
-    for node, how in analysis.tracer.fixes:
+    for _, how in analysis.tracer.fixes:
         how(cut)
     analysis.copies.settle()
     _reshape_values(cut)

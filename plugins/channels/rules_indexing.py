@@ -54,7 +54,7 @@ def _new_indices(cut: Cut, node: ir.Node, ids: Ids, chosen: Ids) -> None:
 
 
 def pad(tracer: Tracer, node: ir.Node) -> None:
-    """Padding adds elements of its own, which go with whatever they meet."""
+    """Put new elements around; they go with whatever they meet."""
     axes = tracer.of(given(node, 0))
     if axes is None:
         give_up(tracer, node)
@@ -105,7 +105,7 @@ def pad(tracer: Tracer, node: ir.Node) -> None:
 
 
 def tile(tracer: Tracer, node: ir.Node) -> None:
-    """The elements of an axis, several times over."""
+    """Repeat the elements of an axis."""
     axes = tracer.of(given(node, 0))
     shape = tracer.shape(given(node, 0))
     repeats = entries_of(tracer, given(node, 1))

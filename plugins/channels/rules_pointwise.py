@@ -125,7 +125,7 @@ def layer_normalization(tracer: Tracer, node: ir.Node) -> None:
 
 
 def softmax(tracer: Tracer, node: ir.Node) -> None:
-    """What is normalized over keeps its size; before opset 13 these are all axes from one on."""
+    """Lock what is normalized over; before opset 13 these are all axes from one on."""
     axes = tracer.of(given(node, 0))
     if axes is None:
         give_up(tracer, node)
@@ -181,7 +181,7 @@ def reduction(tracer: Tracer, node: ir.Node) -> None:
 
 
 def pool(tracer: Tracer, node: ir.Node) -> None:
-    """Samples and channels stay apart."""
+    """Keep samples and channels apart."""
     axes = tracer.of(given(node, 0))
     if axes is None or len(axes) < 2:
         give_up(tracer, node)
@@ -203,7 +203,7 @@ def _pooled(tracer: Tracer, node: ir.Node, rank: int) -> list[Size]:
 
 
 def sampling(tracer: Tracer, node: ir.Node) -> None:
-    """Places are picked in space; channels stay apart."""
+    """Pick places in space; channels stay apart."""
     axes = tracer.of(given(node, 0))
     if axes is None or len(axes) < 3:
         give_up(tracer, node)
