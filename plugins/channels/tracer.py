@@ -106,8 +106,10 @@ class Tracer:
         """Give the sizes of a value's axes; None where not even their number is known."""
         if value is None:
             return None
-        tensor = constant(value)
-        return tensor_sizes(tensor) if tensor is not None else self.sizes.get(str(value.name))
+        name = str(value.name)
+        if name not in self.sizes and (tensor := constant(value)) is not None:
+            self.sizes[name] = tensor_sizes(tensor)
+        return self.sizes.get(name)
 
     def rank(self, value: ir.Value | None) -> int | None:
         """Give the number of axes where it is known."""
