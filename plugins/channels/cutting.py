@@ -306,6 +306,7 @@ def _replace(value: ir.Value, tensor: ir.TensorProtocol) -> None:
     else:
         node.attributes.clear()
         node.attributes.add(ir.AttrTensor("value", tensor))
+    value.type = value.type or ir.TensorType(tensor.dtype)
     value.shape = ir.Shape(tensor_sizes(tensor))
 
 
