@@ -18,19 +18,9 @@ from plugins.channels.sizes import constant
 from studio.api import Scope
 
 #: operators whose constants may be zero at a unit that is to contribute nothing
-ZEROED = {
-    "Conv",
-    "ConvTranspose",
-    "Gemm",
-    "MatMul",
-    "BatchNormalization",
-    "Add",
-    "LSTM",
-    "GRU",
-    "RNN",
-    "Gather",
-    "Einsum",
-}
+ZEROED = set(
+    "Add BatchNormalization BiasGelu Conv ConvTranspose Einsum FusedConv FusedMatMul Gather Gemm GRU LSTM MatMul RNN".split()
+)
 Feeds = dict[str, NDArray[Any]]
 
 
