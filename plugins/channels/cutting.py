@@ -272,7 +272,7 @@ def _slice_constants(cut: Cut) -> list[ir.Node]:
             ragged = None
         if ragged is None and all(keep is None for keep in keeps):
             continue
-        _replace(value, _sliced(tensor, keeps, ragged, cut))
+        put_content(value, _sliced(tensor, keeps, ragged, cut))
         users += [user for user, _ in value.uses() if user in cut.tracer.names]
     return users
 
@@ -299,7 +299,8 @@ def _sliced(
     return ir.LazyTensor(make, tensor.dtype, ir.Shape(shape), name=tensor.name)
 
 
-def _replace(value: ir.Value, tensor: ir.TensorProtocol) -> None:
+def put_content(value: ir.Value, tensor: ir.TensorProtocol) -> None:
+    """Give an initializer or the output of a Constant node other content, of any shape."""
     node = value.producer()
     if node is None:
         value.const_value = tensor
