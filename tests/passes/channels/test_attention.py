@@ -225,3 +225,16 @@ def test_fused_convolution() -> None:
     model.opset_imports["com.microsoft"] = 1
     analysis, _, _ = removed_without_trace(model, net.feeds)
     assert [(len(group.makers), bool(group.locked)) for group in analysis.groups] == [(2, False), (1, True)]
+
+
+def test_a_computed_shape_that_becomes_constant_goes() -> None:
+    net = Net()
+    x = net.input("x", ["N", 5, WIDTH])
+    hidden = net.linear(x, WIDTH, 8)
+    wide = net.op("Reshape", hidden, computed(net, hidden, 4, 2))
+    out = net.linear(net.op("Reshape", net.op("Relu", wide), net.ints(0, 0, 8)), 8, 5)
+    analysis, removal, smaller = check(net, out)
+    assert [group.size for group in analysis.groups if not group.locked] == [4, 2]
+    removed = [change.operator for change in removal.changes if change.change == "removed"]
+    assert sorted(removed) == ["Concat", "Gather", "Gather", "Shape", "Unsqueeze", "Unsqueeze"]
+    assert not {"Concat", "Shape"} & {node.op_type for node in smaller.graph}
