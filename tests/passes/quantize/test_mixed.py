@@ -44,7 +44,8 @@ def test_the_budget_is_kept_and_the_prediction_is_near(network: Path) -> None:
     measured = sqnr(network, result, feeds)
     assert measured >= 32.0
     assert result.notes["measured_sqnr_db"] == pytest.approx(measured, abs=0.05)
-    assert abs(float(result.notes["predicted_sqnr_db"]) - measured) < 6
+    # Errors of layers may cancel, as where biases were corrected for all of them, but hardly add up to more.
+    assert -6 < measured - float(result.notes["predicted_sqnr_db"]) < 15
     assert result.notes["sqnr_db onnxruntime:CPU"] == pytest.approx(measured, abs=0.05)
     assert result.notes["solver_gap"] == 0.0
     assert result.artifact.bytes < open_artifact(network).bytes
