@@ -13,6 +13,8 @@ import onnx_ir as ir
 
 from studio.api import Scope, left_alone
 
+from .copies import Copies
+from .elements import Even
 from .group import Group, Kind, Port
 from .resolve import Resolved, resolve
 from .sizes import constant, tensor_sizes
@@ -20,7 +22,7 @@ from .tracer import Layer, Tracer
 from .walk import walk
 
 if TYPE_CHECKING:
-    from .elements import Even, Ids
+    from .elements import Ids, Product
     from .group import Units
 
 OUTSIDE = "{} makes it and is not selected"
@@ -53,6 +55,8 @@ class Analysis:
         ``(classes,)``: the number of each class among all units, -1 for those of no group.
     starts
         The number of the first unit of each group.
+    copies
+        Copies of shared vectors, in the model only while units are removed.
     """
 
     groups: list[Group]
@@ -61,6 +65,7 @@ class Analysis:
     resolved: Resolved
     members: Ids
     starts: tuple[int, ...]
+    copies: Copies
 
     def units(self, ids: Ids, group: int) -> Units:
         """Give the unit of a group that each element goes with, -1 for none."""
@@ -68,7 +73,7 @@ class Analysis:
         numbers = np.where(own >= 0, self.members[own], -1)
         first = self.starts[group]
         inside = (numbers >= first) & (numbers < first + self.groups[group].size)
-        return np.where(inside, numbers - first, -1).max(axis=-1).astype(np.intp)
+        return np.asarray(np.where(inside, numbers - first, -1).max(axis=-1), dtype=np.intp)
 
     def places(self, key: str) -> list[Place]:
         """List where the units of a group stand in initializers and Constant nodes."""
@@ -93,16 +98,28 @@ def find_groups(model: ir.Model, scope: Scope) -> tuple[list[Group], tuple[str, 
 
 def analyze(model: ir.Model, scope: Scope) -> Analysis:
     """Follow the units of a model; see `find_groups`."""
-    tracer = walk(model)
+    copies = Copies.of(model)
+    copies.put_in()
+    try:
+        tracer = walk(model)
+    finally:
+        copies.take_out()
     while True:
         resolved = resolve(tracer.elements)
         drafts, members = _drafts(tracer, resolved)
-        uneven = next((even for even in tracer.elements.evens if not _even(even, resolved, drafts, members)), None)
-        if uneven is None:
+        uneven = [even for even in tracer.elements.evens if not _even(even, resolved, drafts, members)]
+        tied = {
+            place
+            for place, (product, axis) in resolved.loose.items()
+            if not _even(_beside(product, axis), resolved, drafts, members)
+        }
+        if not uneven and not tied:
             break
-        tracer.elements.join_all(uneven.rows)
-        tracer.elements.evens.remove(uneven)
-    return _finished(tracer, resolved, drafts, members, scope)
+        tracer.elements.tied |= tied
+        for even in uneven:
+            tracer.elements.join_all(even.rows)
+            tracer.elements.evens.remove(even)
+    return _finished(tracer, resolved, drafts, members, scope, copies)
 
 
 @dataclass
@@ -137,19 +154,15 @@ def _drafts(tracer: Tracer, resolved: Resolved) -> tuple[list[_Draft], Ids]:
         locked = resolved.reasons[lock] if lock >= 0 else ""
         drafts.append(_Draft(numbers, locked, [], first, np.zeros(len(numbers), dtype=np.intp)))
         first += len(numbers)
+    of_class = np.full(len(makers), -1, dtype=np.int64)
+    for index, draft in enumerate(drafts):
+        of_class[draft.classes] = index
     for layer in tracer.layers:
         own = resolved.owners[layer.ids]
-        for index in np.unique(_groups_of(own, members, drafts)):
+        for index in np.unique(of_class[own[own >= 0]]):
             if index >= 0:
                 drafts[index].layers.append(layer)
     return drafts, members
-
-
-def _groups_of(own: Ids, members: Ids, drafts: list[_Draft]) -> Ids:
-    """Give the group of each owner, -1 for none."""
-    starts = np.asarray([draft.first for draft in drafts], dtype=np.int64)
-    numbers = np.where(own >= 0, members[own], -1)
-    return np.where(numbers >= 0, np.searchsorted(starts, numbers, side="right") - 1, -1)
 
 
 def _signatures(tracer: Tracer, resolved: Resolved) -> tuple[Ids, Ids]:
@@ -162,9 +175,8 @@ def _signatures(tracer: Tracer, resolved: Resolved) -> tuple[Ids, Ids]:
     factors = [ids for product in resolved.products for ids in product.factors if ids is not None]
     for ids, makes in [*places, *((ids, False) for ids in factors)]:
         own = resolved.owners[ids].reshape(-1)
-        own = own[own >= 0]
-        counts = np.bincount(own, minlength=0).astype(np.uint64)
-        signature[: len(counts)] += counts * random.integers(1, 1 << 63, dtype=np.uint64)
+        own, counts = np.unique(own[own >= 0], return_counts=True)
+        signature[own] += counts.astype(np.uint64) * random.integers(1, 1 << 63, dtype=np.uint64)
         if makes:
             makers[own] = True
     return signature.view(np.int64), makers
@@ -175,11 +187,10 @@ def _even(even: Even, resolved: Resolved, drafts: list[_Draft], members: Ids) ->
 
     Parts are noted in the groups where they need to be.
     """
-    own = resolved.owners[even.rows]
-    if (own[..., 1:] >= 0).any():
-        return False
-    numbers = np.where(own[..., 0] >= 0, members[own[..., 0]], -1)
-    if (numbers < 0).any() and (numbers >= 0).any() and not _all_locked(own[..., 0], resolved):
+    own = resolved.classes[even.rows][..., None] if even.alone else resolved.owners[even.rows]
+    numbers = np.sort(np.where(own >= 0, members[own], -1), axis=-1)
+    known = (numbers >= 0).any(axis=-1)
+    if (known.any() and not known.all() and not _all_locked(own[..., 0], resolved)) or not _rectangular(numbers):
         return False
     for draft in drafts:
         inside = (numbers >= draft.first) & (numbers < draft.first + len(draft.classes))
@@ -197,6 +208,29 @@ def _even(even: Even, resolved: Resolved, drafts: list[_Draft], members: Ids) ->
     return True
 
 
+def _beside(product: Product, axis: int) -> Even:
+    """Give the rows of a loose product: its elements beside each element of the other factors."""
+    return Even(np.moveaxis(product.whole, axis, -1).reshape(-1, product.whole.shape[axis]), alone=True)
+
+
+def _rectangular(numbers: Ids) -> bool:
+    """Say whether each row holds every pair of its elements' owners equally often, where elements have two.
+
+    What stays of a row is then the product of what stays of either.
+    """
+    if (numbers[..., :-1] < 0).all():
+        return True
+    two = numbers[..., -2:]
+    if (numbers[..., :-2] >= 0).any() or (two < 0).any():
+        return False
+    for row in two:
+        pairs, counts = np.unique(row, axis=0, return_counts=True)
+        sizes = [len(np.unique(pairs[:, side])) for side in range(2)]
+        if len(pairs) != sizes[0] * sizes[1] or (counts != counts[0]).any():
+            return False
+    return True
+
+
 def _all_locked(own: Ids, resolved: Resolved) -> bool:
     return bool((resolved.locks[own[own >= 0]] >= 0).all())
 
@@ -208,7 +242,7 @@ def _parts(counts: Ids) -> Units | None:
     each = np.bincount(rows, minlength=counts.shape[1])
     if (counts.sum(axis=1) != most).any() or (most != most[0]).any() or (each != each[0]).any():
         return None
-    return rows.astype(np.intp)
+    return np.asarray(rows, dtype=np.intp)
 
 
 def _refined(one: Units, other: Units) -> Units | None:
@@ -222,7 +256,7 @@ def _refined(one: Units, other: Units) -> Units | None:
 
 
 def _finished(
-    tracer: Tracer, resolved: Resolved, drafts: list[_Draft], members: Ids, scope: Scope
+    tracer: Tracer, resolved: Resolved, drafts: list[_Draft], members: Ids, scope: Scope, copies: Copies
 ) -> Analysis:
     kept: list[Group] = []
     starts: list[int] = []
@@ -257,7 +291,7 @@ def _finished(
         )
         kept.append(group)
         starts.append(draft.first)
-    return Analysis(kept, left_alone(refused), tracer, resolved, members, tuple(starts))
+    return Analysis(kept, left_alone(refused), tracer, resolved, members, tuple(starts), copies)
 
 
 def _classes(resolved: Resolved, found: list[Ids]) -> set[int]:

@@ -42,7 +42,7 @@ class Derived:
 
 
 #: inputs whose entries a rule looks at one by one; what other operators do with sizes of axes locks these
-AWARE = frozenset([("Reshape", 1), ("Expand", 1)])
+AWARE = frozenset([("Reshape", 1), ("Expand", 1), ("ConstantOfShape", 0)])
 
 
 def uses(entries: Entries) -> list[Ids]:
@@ -257,4 +257,3 @@ _HOW: dict[str, Callable[[Tracer, ir.Node, list[Any]], Any]] = {
     "Equal": _binary(lambda a, b: int(a == b)),
     "Where": _where,
 }
-

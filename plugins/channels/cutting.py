@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .elements import Ids
+    from .resolve import Resolved
     from .tracer import Ragged
 
 Gone = Mapping[str, "NDArray[Any] | Sequence[int]"]
@@ -173,11 +174,14 @@ def remove(model: ir.Model, gone: Gone, analysis: Analysis | None = None) -> Rem
         classes[np.flatnonzero(np.isin(analysis.members, numbers))] = True
         units[key] = (len(mask), int((~mask).sum()))
     # owners are filled up with -1, which is the last entry and never gone
-    cut = Cut(analysis.tracer, classes[analysis.resolved.owners].any(axis=1))
+    cut = Cut(analysis.tracer, np.asarray(classes[analysis.resolved.owners].any(axis=1)))
+    _drop_copies(analysis.resolved, cut)
     changes = [_layer_change(node, layers, cut) for node, layers in _by_node(analysis.tracer.layers).items()]
+    analysis.copies.put_in()
     done = _slice_constants(cut)
     for node, how in analysis.tracer.fixes:
         how(cut)
+    analysis.copies.settle()
     _reshape_values(cut)
     listed = {change.node for change in changes if change is not None}
     found = [change for change in changes if change is not None]
@@ -187,6 +191,16 @@ def remove(model: ir.Model, gone: Gone, analysis: Analysis | None = None) -> Rem
             listed.add(name)
             found.append(NodeChange(node=name, operator=node.op_type, change="rewritten", detail="follows"))
     return Removal(tuple(found), cut.added, units)
+
+
+def _drop_copies(resolved: Resolved, cut: Cut) -> None:
+    """Let as many copies go as elements go beside each element of the other factors; which ones does not matter."""
+    for product, axis in resolved.loose.values():
+        ids = product.factors[axis]
+        rows = cut.gone[np.moveaxis(product.whole, axis, -1)].reshape(-1, product.whole.shape[axis])
+        left = rows[~rows.all(axis=1)]
+        if ids is not None and len(left):
+            cut.gone[np.isin(resolved.classes, resolved.classes[ids[: int(left[0].sum())]])] = True
 
 
 def _checked(group: Group, which: NDArray[np.intp]) -> NDArray[np.bool_]:

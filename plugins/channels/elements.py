@@ -32,23 +32,38 @@ class Product:
 
 @dataclass(frozen=True, eq=False)
 class Even:
-    """Rows of elements of which the same number must stay: the channels of each group of a convolution."""
+    """Rows of elements of which the same number must stay: the channels of each group of a convolution.
+
+    Where `alone`, what goes with whole rows does not count: the query heads of a key-value head that goes.
+    """
 
     rows: Ids
-    reason: str
+    alone: bool = False
 
 
 class Elements:
     """All elements of a model, numbered; what is joined, what may not go, and which axes consist of others.
 
     Joining is only noted: `classes` finds the connected components in one go.
+
+    Attributes
+    ----------
+    products, evens
+        See there.
+    copies
+        Axes along which everything is the same, so that it does not matter which of their elements go.
+    tied
+        Places in `products` of those that must not make use of that.
     """
 
     def __init__(self) -> None:
         self.count = 0
         self.products: list[Product] = []
         self.evens: list[Even] = []
+        self.copies: list[Ids] = []
+        self.tied: set[int] = set()
         self._joined: list[tuple[Ids, Ids]] = []
+        self._classes: Ids = np.zeros(0, dtype=np.int64)
         self._locks: list[tuple[Ids, int]] = []
         self._reasons: dict[str, int] = {}
 
@@ -73,15 +88,16 @@ class Elements:
 
     def classes(self) -> Ids:
         """Give each element the number of its class: ``(count,)``."""
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
-
-        if not self._joined:
-            return np.arange(self.count, dtype=np.int64)
-        left = np.concatenate([one for one, _ in self._joined])
-        right = np.concatenate([other for _, other in self._joined])
-        graph = coo_array((np.ones(len(left), np.int8), (left, right)), shape=(self.count, self.count))
-        return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+        known = self._classes
+        new = np.arange(len(known), self.count, dtype=np.int64) - len(known) + int(known.max(initial=-1)) + 1
+        known = np.concatenate([known, new])
+        if self._joined:
+            left = known[np.concatenate([one for one, _ in self._joined])]
+            right = known[np.concatenate([other for _, other in self._joined])]
+            self._joined.clear()
+            known = _components(left, right, int(known.max(initial=-1)) + 1)[known]
+        self._classes = known
+        return known
 
     def locks(self, classes: Ids) -> tuple[Ids, Sequence[str]]:
         """Give for each class the number of the first reason why it may not go, -1 for none; and the reasons."""
@@ -93,3 +109,13 @@ class Elements:
     def reason(self, text: str) -> int:
         """Give the number of a reason."""
         return self._reasons.setdefault(text, len(self._reasons))
+
+
+def _components(left: Ids, right: Ids, count: int) -> Ids:
+    """Number the connected components of a graph, given the ends of its edges."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    differ = left != right
+    graph = coo_array((np.ones(int(differ.sum()), np.int8), (left[differ], right[differ])), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 LOST = "{} mixes it with other axes in a way that cannot be followed"
 
 
-def regroup(
-    tracer: Tracer, node: ir.Node, axes: Axes, before: Sequence[Size], after: Sequence[Size] | None
-) -> Axes:
+def regroup(tracer: Tracer, node: ir.Node, axes: Axes, before: Sequence[Size], after: Sequence[Size] | None) -> Axes:
     """Give the elements along the axes of a tensor that is looked at in another shape.
 
     Parameters

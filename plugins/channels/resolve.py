@@ -36,6 +36,10 @@ class Resolved:
         The reasons.
     products
         Axes that consist of several of which more than one can go.
+    loose
+        Those of them with a factor whose elements are all the same, by their place among all products; and
+        which factor that is. Any elements of the whole may go, as long as the same number stays beside each
+        element of the other factors: any query heads of a key-value head.
     """
 
     classes: Ids
@@ -43,6 +47,7 @@ class Resolved:
     locks: Ids
     reasons: Sequence[str]
     products: tuple[Product, ...]
+    loose: dict[int, tuple[Product, int]]
 
 
 def resolve(elements: Elements) -> Resolved:
@@ -50,23 +55,42 @@ def resolve(elements: Elements) -> Resolved:
     before = (-1, -1)
     for _ in range(ROUNDS):
         classes = elements.classes()
-        locks, _ = elements.locks(classes)
+        locks, reasons = elements.locks(classes)
         now = (int(classes.max(initial=-1)), int((locks >= 0).sum()))
         if now == before or not elements.products:
             break
         before = now
-        live = [product for product in elements.products if _settle(elements, product, classes, locks)]
+        live = [product for product in elements.products if _settle(elements, product, classes, locks, reasons)]
         _agree(elements, live, classes)
     locks, reasons = elements.locks(classes)
     live = [product for product in elements.products if _live(product, classes, locks).count(True) > 1]
-    return Resolved(classes, _owners(elements.count, live, classes, locks), locks, reasons, tuple(live))
+    loose = {
+        place: (product, axis)
+        for place, product in enumerate(elements.products)
+        if product in live and place not in elements.tied and (axis := _alike(elements, product, classes)) is not None
+    }
+    free = {id(product): axis for product, axis in loose.values()}
+    owners = _owners(elements.count, live, free, classes, locks)
+    return Resolved(classes, owners, locks, reasons, tuple(live), loose)
+
+
+def _alike(elements: Elements, product: Product, classes: Ids) -> int | None:
+    """Give the factor whose elements are all the same, if there is one."""
+    if not elements.copies:
+        return None
+    copied = np.zeros(elements.count, dtype=bool)
+    copied[np.concatenate(elements.copies)] = True
+    others = np.zeros(int(classes.max(initial=-1)) + 1, dtype=bool)
+    others[classes[~copied]] = True
+    found = [axis for axis, ids in enumerate(product.factors) if ids is not None and not others[classes[ids]].any()]
+    return found[0] if len(found) == 1 else None
 
 
 def _live(product: Product, classes: Ids, locks: Ids) -> list[bool]:
     return [ids is not None and bool((locks[classes[ids]] < 0).any()) for ids in product.factors]
 
 
-def _settle(elements: Elements, product: Product, classes: Ids, locks: Ids) -> bool:
+def _settle(elements: Elements, product: Product, classes: Ids, locks: Ids, reasons: Sequence[str]) -> bool:
     """Lock the factors of what may not go; where one factor alone can go, the whole goes with it.
 
     Returns
@@ -75,7 +99,6 @@ def _settle(elements: Elements, product: Product, classes: Ids, locks: Ids) -> b
         Whether more than one factor can go.
     """
     whole = locks[classes[product.whole]]
-    reasons = list(elements.locks(classes)[1])
     for axis, ids in enumerate(product.factors):
         if ids is None:
             continue
@@ -141,8 +164,14 @@ def _along(product: Product, axis: int) -> Ids:
     return np.ascontiguousarray(np.broadcast_to(line.reshape(shape), product.whole.shape)).reshape(-1)
 
 
-def _owners(count: int, products: list[Product], classes: Ids, locks: Ids) -> Ids:
-    """Give the classes with which each element goes."""
+def _owners(count: int, products: list[Product], free: dict[int, int], classes: Ids, locks: Ids) -> Ids:
+    """Give the classes with which each element goes.
+
+    Parameters
+    ----------
+    free
+        The factor whose elements are all the same, by the identity of a product.
+    """
     size = int(classes.max(initial=-1)) + 1
     of_class = np.arange(size, dtype=np.int64)[:, None]
     for _ in range(len(products)):
@@ -151,8 +180,10 @@ def _owners(count: int, products: list[Product], classes: Ids, locks: Ids) -> Id
             wide = [
                 of_class[classes[ids]][np.unravel_index(np.arange(product.whole.size), product.whole.shape)[axis]]
                 for axis, ids in enumerate(product.factors)
-                if ids is not None
+                if ids is not None and axis != free.get(id(product))
             ]
+            if id(product) in free:
+                wide.append(classes[product.whole].reshape(-1, 1))
             found = _packed(np.concatenate(wide, axis=1), locks)
             width = max(new.shape[1], found.shape[1])
             new = np.pad(new, ((0, 0), (0, width - new.shape[1])), constant_values=-1)

@@ -30,9 +30,7 @@ def give_up(tracer: Tracer, node: ir.Node, reason: str = "") -> None:
             tracer.axes[str(value.name)] = [None] * len(shape)
 
 
-def broadcast(
-    tracer: Tracer, node: ir.Node, operands: Sequence[tuple[Axes | None, tuple[Size, ...] | None]]
-) -> Axes:
+def broadcast(tracer: Tracer, node: ir.Node, operands: Sequence[tuple[Axes | None, tuple[Size, ...] | None]]) -> Axes:
     """Join the axes of operands that are broadcast to each other, and give those of the result.
 
     An axis of size 1 goes with any other. Where one operand's axis keeps its size, those of the others do.
@@ -65,6 +63,17 @@ def _meet(tracer: Tracer, places: list[tuple[Ids | None, Size]], reason: str) ->
     return result
 
 
+def broadcast_sizes(*shapes: tuple[Size, ...]) -> list[Size]:
+    """Give the sizes of the axes of what is broadcast, as far as they are known."""
+    rank = max((len(shape) for shape in shapes), default=0)
+    result: list[Size] = []
+    for axis in range(rank):
+        sizes = {_at([None] * len(shape), shape, rank - axis)[1] for shape in shapes} - {1}
+        numbers = [size for size in sizes if isinstance(size, int)]
+        result.append(numbers[0] if numbers else sizes.pop() if len(sizes) == 1 else None if sizes else 1)
+    return result
+
+
 def pointwise(tracer: Tracer, node: ir.Node) -> None:
     """Operators that work element by element on operands that are broadcast to each other."""
     values = [value for value in node.inputs if value is not None]
@@ -75,7 +84,7 @@ def pointwise(tracer: Tracer, node: ir.Node) -> None:
     axes = broadcast(tracer, node, operands)
     for output in node.outputs:
         if output.name:
-            tracer.set(output, axes)
+            tracer.set(output, axes, broadcast_sizes(*(shape for _, shape in operands if shape is not None)))
 
 
 def unary(tracer: Tracer, node: ir.Node) -> None:
@@ -86,4 +95,4 @@ def unary(tracer: Tracer, node: ir.Node) -> None:
         return
     for output in node.outputs:
         if output.name:
-            tracer.set(output, axes)
+            tracer.set(output, axes, tracer.shape(given(node, 0)))

@@ -39,7 +39,9 @@ def gather(tracer: Tracer, node: ir.Node) -> None:
         tracer.fix(node, lambda cut: _new_indices(cut, node, ids, chosen))
     else:
         tracer.lock(ids, f"{tracer.describe(node)} looks it up by its position")
-    tracer.set(node.outputs[0], [*axes[:axis], *picked, *axes[axis + 1 :]])
+    sizes, looked = tracer.shape(data), tracer.shape(where)
+    told = None if sizes is None or looked is None else [*sizes[:axis], *looked, *sizes[axis + 1 :]]
+    tracer.set(node.outputs[0], [*axes[:axis], *picked, *axes[axis + 1 :]], told)
     if tracer.is_weight(data) and index is None and len(axes) == 2:
         tracer.layer(node, "maker", node.outputs[0], axes[1 - axis])
 
@@ -77,7 +79,11 @@ def pad(tracer: Tracer, node: ir.Node) -> None:
             continue
         places[place] = tracer.elements.new(before), tracer.elements.new(after)
         result[axis] = np.concatenate([places[place][0], ids, places[place][1]])
-    tracer.set(node.outputs[0], result)
+    shape = tracer.shape(node.inputs[0]) or [None] * len(axes)
+    padded = {
+        axis % len(axes) for place, axis in enumerate(over) if entries[place] != 0 or entries[place + len(over)] != 0
+    }
+    tracer.set(node.outputs[0], result, [None if at in padded else size for at, size in enumerate(shape)])
 
     def fix(cut: Cut) -> None:
         new = {}

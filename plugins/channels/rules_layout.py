@@ -45,7 +45,10 @@ def concat(tracer: Tracer, node: ir.Node) -> None:
         for axes in parts[1:]:
             ids = tracer.join(ids, axes[at] if axes else None, f"{tracer.describe(node)} stacks it on something fixed")
         whole.append(ids)
-    tracer.set(node.outputs[0], whole)
+    shapes = [tracer.shape(value) for value in values]
+    told = [next((shape[at] for shape in shapes if shape is not None), None) for at in range(rank)]
+    told[axis] = None
+    tracer.set(node.outputs[0], whole, told)
 
 
 def _joined_end_to_end(tracer: Tracer, node: ir.Node, values: list[ir.Value], axis: int) -> Ids | None:
@@ -69,7 +72,7 @@ def split(tracer: Tracer, node: ir.Node) -> None:
     ids = axes[axis]
     if ids is None:
         for output in node.outputs:
-            tracer.set(output, axes)
+            tracer.set(output, axes, [None if at == axis else size for at, size in enumerate(shape)])
         return
     sizes = numbers(node, "split") if tracer.opset < 13 else tracer.integers(given(node, 1))
     if sizes is None and given(node, 1) is None:
@@ -80,7 +83,7 @@ def split(tracer: Tracer, node: ir.Node) -> None:
         return
     pieces = np.split(ids, np.cumsum(sizes)[:-1])
     for output, piece in zip(node.outputs, pieces, strict=True):
-        tracer.set(output, [piece if at == axis else other for at, other in enumerate(axes)])
+        tracer.set(output, [piece if at == axis else other for at, other in enumerate(axes)], shape)
 
     def fix(cut: Cut) -> None:
         new = [cut.size(piece) for piece in pieces]
@@ -118,17 +121,16 @@ def slicing(tracer: Tracer, node: ir.Node) -> None:
         result[axis] = ids[index]
         moved[axis] = (ids, index)
     for axis, ids in enumerate(result):
-        result[axis] = ids if ids is None or len(ids) > 1 else _single(tracer, node, ids)
-    tracer.set(node.outputs[0], result)
+        if ids is not None and len(ids) == 1:
+            tracer.lock(ids, f"{tracer.describe(node)} picks it")
+            result[axis] = None
+    sliced = {bound[0] for bound in bounds}
+    tracer.set(node.outputs[0], result, [None if at in sliced else size for at, size in enumerate(shape)])
 
     def fix(cut: Cut) -> None:
         _fix_slice(tracer, node, cut, bounds, moved)
 
     tracer.fix(node, fix)
-
-
-def _single(tracer: Tracer, node: ir.Node, ids: Ids) -> None:
-    tracer.lock(ids, f"{tracer.describe(node)} picks it")
 
 
 def _lock_moved(tracer: Tracer, node: ir.Node, axes: Axes, which: list[int] | None) -> None:
@@ -144,7 +146,7 @@ def _bounds(tracer: Tracer, node: ir.Node, rank: int) -> list[tuple[int, int, in
         starts, ends, axes, steps = numbers(node, "starts"), numbers(node, "ends"), numbers(node, "axes"), None
     else:
         starts, ends, axes, steps = (tracer.integers(given(node, index)) for index in range(1, 5))
-        if given(node, 3) is not None and axes is None or given(node, 4) is not None and steps is None:
+        if (given(node, 3) is not None and axes is None) or (given(node, 4) is not None and steps is None):
             return None
     if starts is None or ends is None:
         return None
@@ -195,7 +197,8 @@ def transpose(tracer: Tracer, node: ir.Node) -> None:
         give_up(tracer, node)
         return
     order = numbers(node, "perm") or list(range(len(axes)))[::-1]
-    tracer.set(node.outputs[0], [axes[axis] for axis in order])
+    shape = tracer.shape(node.inputs[0]) or [None] * len(axes)
+    tracer.set(node.outputs[0], [axes[axis] for axis in order], [shape[axis] for axis in order])
 
 
 def flatten(tracer: Tracer, node: ir.Node) -> None:
@@ -208,7 +211,8 @@ def flatten(tracer: Tracer, node: ir.Node) -> None:
     axis = number(node, "axis", 1)
     axis = axis + len(axes) if axis < 0 else axis
     sides = [(axes[:axis], shape[:axis]), (axes[axis:], shape[axis:])]
-    tracer.set(node.outputs[0], [regroup(tracer, node, ids, sizes, None)[0] for ids, sizes in sides])
+    told = [sizes[0] if len(sizes) == 1 else None for _, sizes in sides]
+    tracer.set(node.outputs[0], [regroup(tracer, node, ids, sizes, None)[0] for ids, sizes in sides], told)
 
 
 def squeeze(tracer: Tracer, node: ir.Node) -> None:
@@ -223,7 +227,8 @@ def squeeze(tracer: Tracer, node: ir.Node) -> None:
         return
     which = [axis for axis, size in enumerate(shape) if size == 1] if which is None else which
     gone = {axis % len(axes) for axis in which}
-    tracer.set(node.outputs[0], [ids for axis, ids in enumerate(axes) if axis not in gone])
+    left = [axis for axis in range(len(axes)) if axis not in gone]
+    tracer.set(node.outputs[0], [axes[axis] for axis in left], [shape[axis] for axis in left])
 
 
 def unsqueeze(tracer: Tracer, node: ir.Node) -> None:
@@ -235,7 +240,12 @@ def unsqueeze(tracer: Tracer, node: ir.Node) -> None:
         return
     rank = len(axes) + len(which)
     places, rest = {axis % rank for axis in which}, iter(axes)
-    tracer.set(node.outputs[0], [None if axis in places else next(rest) for axis in range(rank)])
+    sizes = iter(tracer.shape(node.inputs[0]) or [None] * len(axes))
+    tracer.set(
+        node.outputs[0],
+        [None if axis in places else next(rest) for axis in range(rank)],
+        [1 if axis in places else next(sizes) for axis in range(rank)],
+    )
 
 
 def resize(tracer: Tracer, node: ir.Node) -> None:
@@ -262,9 +272,7 @@ def resize(tracer: Tracer, node: ir.Node) -> None:
         return
 
     def fix(cut: Cut) -> None:
-        new = [
-            old if (ids := result[axis]) is None else cut.size(ids) for axis, old in zip(chosen, sizes, strict=True)
-        ]
+        new = [old if (ids := result[axis]) is None else cut.size(ids) for axis, old in zip(chosen, sizes, strict=True)]
         if new != sizes:
             cut.put(node, 3, new)
 
@@ -284,12 +292,12 @@ def reshape(tracer: Tracer, node: ir.Node) -> None:
         return
     after = reshaped(shape, target, found, copies=not number(node, "allowzero", 0))
     result = regroup(tracer, node, axes, shape, after)
-    tracer.set(node.outputs[0], result)
+    tracer.set(node.outputs[0], result, after)
     copied = [
         axes[at] if entry == 0 and not number(node, "allowzero", 0) and at < len(axes) else None
         for at, entry in enumerate(target)
     ]
-    follow_target(tracer, node, target, copied, result, after)
+    follow_target(tracer, node, 1, target, copied, result, after)
 
 
 def expand(tracer: Tracer, node: ir.Node) -> None:
@@ -303,16 +311,20 @@ def expand(tracer: Tracer, node: ir.Node) -> None:
     target = list(entries) if entries is not None else [Derived()] * len(found or ())
     rank = max(len(axes), len(target))
     target = [1] * (rank - len(target)) + target
-    axes, shape = [None] * (rank - len(axes)) + axes, (1,) * (rank - len(shape)) + shape
+    axes = [*[None] * (rank - len(axes)), *axes]
+    shape = (1,) * (rank - len(shape)) + shape
     result: Axes = []
     after: list[Size] = []
     for at, (ids, size, entry) in enumerate(zip(axes, shape, target, strict=True)):
         wide = _wide(entry) if entries is not None else found[at] if found is not None and len(found) == rank else None
         after.append(size if size != 1 else wide)
         # the copies along a new axis are alike: they go as those of what they meet go
-        result.append(tracer.elements.new(wide) if size == 1 and isinstance(wide, int) and wide > 1 else ids)
-    tracer.set(node.outputs[0], result)
-    follow_target(tracer, node, target, [None] * rank, result, tuple(after))
+        if size == 1 and isinstance(wide, int) and wide > 1:
+            ids = tracer.elements.new(wide)
+            tracer.elements.copies.append(ids)
+        result.append(ids)
+    tracer.set(node.outputs[0], result, after)
+    follow_target(tracer, node, 1, target, [None] * rank, result, tuple(after))
 
 
 def _wide(entry: Any) -> Size:
@@ -320,21 +332,16 @@ def _wide(entry: Any) -> Size:
 
 
 def constant_of_shape(tracer: Tracer, node: ir.Node) -> None:
-    """A constant whose size is all that is stored of it."""
-    shape = tracer.integers(given(node, 0))
-    if shape is None:
+    """Give a constant, of whose axes only the sizes are stored, elements of its own."""
+    entries = entries_of(tracer, given(node, 0))
+    if entries is None or entries.ndim != 1:
         give_up(tracer, node)
         return
-    axes: Axes = [tracer.elements.new(size) if size > 1 else None for size in shape]
-    tracer.set(node.outputs[0], axes)
+    sizes = [_wide(entry) for entry in entries]
+    axes: Axes = [tracer.elements.new(size) if isinstance(size, int) and size > 1 else None for size in sizes]
+    tracer.set(node.outputs[0], axes, sizes)
     tracer.filled_constants.add(str(node.outputs[0].name))
-
-    def fix(cut: Cut) -> None:
-        new = [size if ids is None else cut.size(ids) for size, ids in zip(shape, axes, strict=True)]
-        if new != shape:
-            cut.put(node, 0, new)
-
-    tracer.fix(node, fix)
+    follow_target(tracer, node, 0, list(entries), [None] * len(axes), axes, sizes)
 
 
 if TYPE_CHECKING:

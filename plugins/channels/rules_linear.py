@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .elements import Even
-from .rules import Rule, broadcast, give_up
+from .rules import Rule, broadcast, broadcast_sizes, give_up
 from .sizes import constant
 from .tracer import Ragged, Tracer, given, number
 
@@ -59,7 +59,7 @@ def transposed_convolution(tracer: Tracer, node: ir.Node) -> None:
         _follow_groups(tracer, node, inputs)
     elif groups > 1:
         if inputs is not None:
-            tracer.elements.evens.append(Even(inputs.reshape(groups, -1), reason))
+            tracer.elements.evens.append(Even(inputs.reshape(groups, -1)))
         out = None if out is None else np.tile(out, groups)
     _finish(tracer, node, x[1], out, [x[0], out, *[None] * (len(x) - 2)])
 
@@ -96,13 +96,13 @@ def _grouped(tracer: Tracer, node: ir.Node, inputs: Ids | None, w: Axes, groups:
     out, weight = w[0], node.inputs[1]
     name = tracer.describe(node)
     if out is not None and len(out) % groups == 0:
-        tracer.elements.evens.append(Even(out.reshape(groups, -1), f"the groups of {name} stay alike"))
+        tracer.elements.evens.append(Even(out.reshape(groups, -1)))
     if inputs is None or len(inputs) % groups or weight is None:
         tracer.lock(w[1], FIXED_INPUT.format(name))
         return
     rows = inputs.reshape(groups, -1)
     if out is not None and constant(weight) is not None and len(weight.uses()) == 1 and w[1] is not None:
-        tracer.elements.evens.append(Even(rows, f"the groups of {name} stay alike"))
+        tracer.elements.evens.append(Even(rows))
         tracer.ragged[str(weight.name)] = Ragged(out, inputs)
         w[1] = None
         return
@@ -120,7 +120,8 @@ def _finish(tracer: Tracer, node: ir.Node, inputs: Ids | None, out: Ids | None, 
         tracer.layer(node, "maker", node.outputs[0], out)
         if not depthwise:  # a channel of a depthwise convolution reads itself: it cannot make up for another
             tracer.layer(node, "reader", node.inputs[0], inputs)
-    tracer.set(node.outputs[0], axes)
+    batch = (tracer.shape(node.inputs[0]) or (None,))[:1]
+    tracer.set(node.outputs[0], axes, [*batch, *[None] * (len(axes) - 1)])
 
 
 def gemm(tracer: Tracer, node: ir.Node) -> None:
@@ -136,7 +137,8 @@ def gemm(tracer: Tracer, node: ir.Node) -> None:
     addend = given(node, 2)
     if addend is not None:
         axes = broadcast(tracer, node, [(axes, _sizes(tracer, node, axes)), (tracer.of(addend), tracer.shape(addend))])
-    tracer.set(node.outputs[0], axes)
+    first = tracer.shape(node.inputs[0]) or (None, None)
+    tracer.set(node.outputs[0], axes, [first[1 if number(node, "transA", 0) else 0], None])
 
 
 def _sizes(tracer: Tracer, node: ir.Node, axes: Axes) -> tuple[int | str | None, ...]:
@@ -158,7 +160,13 @@ def matmul(tracer: Tracer, node: ir.Node) -> None:
     _product(tracer, node, a[-1], right, rows, columns)
     batch = broadcast(tracer, node, [(a[:-2], shapes[0][:-2]), (b[:-2], shapes[1][:-2])])
     tracer.heads.extend(ids for ids in batch if ids is not None)
-    tracer.set(node.outputs[0], [*batch, *([rows] if len(a) > 1 else []), *([columns] if len(b) > 1 else [])])
+    sizes = [
+        *broadcast_sizes(shapes[0][:-2], shapes[1][:-2]),
+        *shapes[0][-2:-1],
+        *(shapes[1][-1:] if len(b) > 1 else ()),
+    ]
+    axes = [*batch, *([rows] if len(a) > 1 else []), *([columns] if len(b) > 1 else [])]
+    tracer.set(node.outputs[0], axes, sizes)
 
 
 def _product(

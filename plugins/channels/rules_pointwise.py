@@ -10,15 +10,82 @@ from .tracer import Tracer, given, number, numbers
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-UNARY = (
-    "Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Cast Ceil Celu Clip Cos Cosh Dropout Elu Erf Exp Floor Gelu HardSigmoid "
-    "HardSwish Identity IsInf IsNaN LeakyRelu Log Mish Neg Not Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh "
-    "Softplus Softsign Sqrt Swish Tan Tanh ThresholdedRelu Bernoulli"
-).split()
-POINTWISE = (
-    "Add And BitShift BitwiseAnd BitwiseOr BitwiseXor Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min Mod "
-    "Mul Or Pow PRelu Sub Sum Where Xor CastLike"
-).split()
+UNARY = [
+    "Abs",
+    "Acos",
+    "Acosh",
+    "Asin",
+    "Asinh",
+    "Atan",
+    "Atanh",
+    "BitwiseNot",
+    "Cast",
+    "Ceil",
+    "Celu",
+    "Clip",
+    "Cos",
+    "Cosh",
+    "Dropout",
+    "Elu",
+    "Erf",
+    "Exp",
+    "Floor",
+    "Gelu",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "IsInf",
+    "IsNaN",
+    "LeakyRelu",
+    "Log",
+    "Mish",
+    "Neg",
+    "Not",
+    "Reciprocal",
+    "Relu",
+    "Round",
+    "Selu",
+    "Shrink",
+    "Sigmoid",
+    "Sign",
+    "Sin",
+    "Sinh",
+    "Softplus",
+    "Softsign",
+    "Sqrt",
+    "Swish",
+    "Tan",
+    "Tanh",
+    "ThresholdedRelu",
+    "Bernoulli",
+]
+POINTWISE = [
+    "Add",
+    "And",
+    "BitShift",
+    "BitwiseAnd",
+    "BitwiseOr",
+    "BitwiseXor",
+    "Div",
+    "Equal",
+    "Greater",
+    "GreaterOrEqual",
+    "Less",
+    "LessOrEqual",
+    "Max",
+    "Mean",
+    "Min",
+    "Mod",
+    "Mul",
+    "Or",
+    "Pow",
+    "PRelu",
+    "Sub",
+    "Sum",
+    "Where",
+    "Xor",
+    "CastLike",
+]
 POOLS = ("AveragePool", "MaxPool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
 
 
@@ -31,7 +98,7 @@ def batch_normalization(tracer: Tracer, node: ir.Node) -> None:
     for value in node.inputs[1:]:
         other = tracer.of(value)
         tracer.join(axes[1], other[0] if other else None, MEETS_FIXED.format(tracer.describe(node)))
-    tracer.set(node.outputs[0], axes)
+    tracer.set(node.outputs[0], axes, tracer.shape(node.inputs[0]))
 
 
 def group_normalization(tracer: Tracer, node: ir.Node) -> None:
@@ -51,7 +118,8 @@ def layer_normalization(tracer: Tracer, node: ir.Node) -> None:
         tracer.lock_value(value, f"{tracer.describe(node)} normalizes over it")
     for index, output in enumerate(node.outputs):
         if output.name:
-            tracer.set(output, [ids if axis < first or not index else None for axis, ids in enumerate(axes)])
+            kept = [ids if axis < first or not index else None for axis, ids in enumerate(axes)]
+            tracer.set(output, kept, None if index else tracer.shape(node.inputs[0]))
 
 
 def softmax(tracer: Tracer, node: ir.Node) -> None:
@@ -64,7 +132,7 @@ def softmax(tracer: Tracer, node: ir.Node) -> None:
     first = number(node, "axis", -1 if new else 1) % max(1, len(axes))
     over = [first] if new else list(range(first, len(axes)))
     _lock_axes(tracer, node, over, "works over it")
-    tracer.set(node.outputs[0], axes)
+    tracer.set(node.outputs[0], axes, tracer.shape(node.inputs[0]))
 
 
 def over_axis(tracer: Tracer, node: ir.Node) -> None:
@@ -80,7 +148,7 @@ def over_axis(tracer: Tracer, node: ir.Node) -> None:
         return
     axis %= max(1, len(axes))
     _lock_axes(tracer, node, [axis], "works over it")
-    tracer.set(node.outputs[0], axes)
+    tracer.set(node.outputs[0], axes, tracer.shape(node.inputs[0]))
 
 
 def reduction(tracer: Tracer, node: ir.Node) -> None:
@@ -101,9 +169,12 @@ def reduction(tracer: Tracer, node: ir.Node) -> None:
     over = [axis % max(1, len(axes)) for axis in over]
     _lock_axes(tracer, node, over, "sums over it" if not single else "looks over it")
     kept = number(node, "keepdims", 1)
+    shape = tracer.shape(node.inputs[0]) or [None] * len(axes)
+    left = [axis for axis in range(len(axes)) if kept or axis not in over]
     tracer.set(
         node.outputs[0],
-        [None if axis in over else ids for axis, ids in enumerate(axes) if kept or axis not in over],
+        [None if axis in over else axes[axis] for axis in left],
+        [1 if axis in over else shape[axis] for axis in left],
     )
 
 
@@ -119,7 +190,20 @@ def pool(tracer: Tracer, node: ir.Node) -> None:
         return
     for output in node.outputs:
         if output.name:
-            tracer.set(output, [*axes[:2], *[None] * (len(axes) - 2)])
+            batch = (tracer.shape(node.inputs[0]) or (None,))[:1]
+            tracer.set(output, [*axes[:2], *[None] * (len(axes) - 2)], [*batch, *[None] * (len(axes) - 1)])
+
+
+def sampling(tracer: Tracer, node: ir.Node) -> None:
+    """Places are picked in space; channels stay apart."""
+    axes = tracer.of(given(node, 0))
+    if axes is None or len(axes) < 3:
+        give_up(tracer, node)
+        return
+    for value in node.inputs[1:]:
+        tracer.lock_value(value, f"{tracer.describe(node)} finds places by it")
+    _lock_axes(tracer, node, [0, *range(2, len(axes))], "picks places in it")
+    tracer.set(node.outputs[0], [None, axes[1], *[None] * (len(axes) - 2)])
 
 
 def quantization(tracer: Tracer, node: ir.Node) -> None:
@@ -138,7 +222,7 @@ def quantization(tracer: Tracer, node: ir.Node) -> None:
             give_up(tracer, node)
             return
         tracer.join(axes[axis], other[0], MEETS_FIXED.format(tracer.describe(node)))
-    tracer.set(node.outputs[0], axes)
+    tracer.set(node.outputs[0], axes, tracer.shape(node.inputs[0]))
 
 
 def _lock_axes(tracer: Tracer, node: ir.Node, over: list[int], what: str) -> None:
@@ -147,13 +231,14 @@ def _lock_axes(tracer: Tracer, node: ir.Node, over: list[int], what: str) -> Non
         tracer.lock(axes[axis], f"{tracer.describe(node)} {what}")
 
 
-_REDUCTIONS = "L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare".split()
+_REDUCTIONS = ["L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare"]
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(UNARY, unary),
     **dict.fromkeys(POINTWISE, pointwise),
     **dict.fromkeys(POOLS, pool),
     **{f"Reduce{name}": reduction for name in _REDUCTIONS},
+    **dict.fromkeys(("GridSample", "RoiAlign", "MaxRoiPool"), sampling),
     "ArgMax": reduction,
     "ArgMin": reduction,
     "BatchNormalization": batch_normalization,

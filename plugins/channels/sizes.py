@@ -49,7 +49,7 @@ def constant(value: ir.Value | None) -> ir.TensorProtocol | None:
 
 def tensor_sizes(tensor: ir.TensorProtocol) -> tuple[int, ...]:
     """Give the shape of a tensor as numbers."""
-    return tuple(int(str(size)) for size in tensor.shape)
+    return tuple(size if isinstance(size, int) else int(str(size)) for size in tensor.shape)
 
 
 def small_integers(value: ir.Value | None) -> NDArray[Any] | None:
@@ -79,7 +79,7 @@ def find_sizes(model: ir.Model) -> Sizes:
 
 def _better(own: tuple[Size, ...], other: tuple[Size, ...]) -> tuple[Size, ...]:
     return tuple(
-        mine if isinstance(mine, int) or not isinstance(theirs, int) and mine is not None else theirs
+        mine if isinstance(mine, int) or (not isinstance(theirs, int) and mine is not None) else theirs
         for mine, theirs in zip(own, other, strict=True)
     )
 
@@ -142,7 +142,7 @@ def _skeleton(model: ir.Model) -> onnx.ModelProto:
 
 
 def _is_shape_like(tensor: ir.TensorProtocol) -> bool:
-    return tensor.dtype in (ir.DataType.INT64, ir.DataType.INT32, ir.DataType.BOOL) and tensor.size <= SMALL or (
+    return (tensor.dtype in (ir.DataType.INT64, ir.DataType.INT32, ir.DataType.BOOL) and tensor.size <= SMALL) or (
         tensor.size <= 8
     )
 

@@ -66,12 +66,20 @@ def _rest(before: Sequence[Size], after: Sequence[Size]) -> Size:
 
 
 def follow_target(
-    tracer: Tracer, node: ir.Node, target: Sequence[Any], copied: Axes, result: Axes, after: Sequence[Size]
+    tracer: Tracer,
+    node: ir.Node,
+    index: int,
+    target: Sequence[Any],
+    copied: Axes,
+    result: Axes,
+    after: Sequence[Size],
 ) -> None:
     """Lock what a shape computes with in vain, and let the rest of it follow when units go.
 
     Parameters
     ----------
+    index
+        Which of the node's inputs it is.
     target
         Its entries.
     copied
@@ -92,17 +100,16 @@ def follow_target(
         if all(entry is None for entry in new):
             return
         mixed = [old if entry is None else entry for old, entry in zip(target, new, strict=True)]
-        fixed = [entry.size if isinstance(entry, Dim) and _is_constant(entry) else entry for entry in mixed]
-        dynamic = [at for at, entry in enumerate(fixed) if not isinstance(entry, int)]
-        if len(dynamic) == 1 and -1 not in fixed and node.op_type == "Reshape":
+        fixed = {at: size for at, entry in enumerate(mixed) if (size := _fixed(entry)) is not None}
+        dynamic = [at for at in range(len(mixed)) if at not in fixed]
+        if len(dynamic) == 1 and -1 not in fixed.values() and node.op_type == "Reshape":
             fixed[dynamic[0]] = -1
-            dynamic = []
-        if dynamic:
-            cut.put_some(node, 1, {at: entry for at, entry in enumerate(fixed) if at not in dynamic}, len(fixed))
-        elif tracer.opset < 5:
-            cut.set_integers(node, "shape", fixed)
+        if len(fixed) < len(mixed):
+            cut.put_some(node, index, fixed, len(mixed))
+        elif tracer.opset < 5 and node.op_type == "Reshape":
+            cut.set_integers(node, "shape", [fixed[at] for at in range(len(mixed))])
         else:
-            cut.put(node, 1, fixed)
+            cut.put(node, index, [fixed[at] for at in range(len(mixed))])
 
     tracer.fix(node, fix)
 
@@ -115,8 +122,10 @@ def _single(entry: Any) -> Any:
     return array
 
 
-def _is_constant(entry: Dim) -> bool:
-    return entry.ids is None and isinstance(entry.size, int)
+def _fixed(entry: Any) -> int | None:
+    """Give an entry that is a number whatever goes."""
+    size = entry.size if isinstance(entry, Dim) and entry.ids is None else entry
+    return size if isinstance(size, int) else None
 
 
 def _new_entry(cut: Cut, entry: Any, copied: Ids | None, ids: Ids | None, size: Size) -> int | None:

@@ -144,14 +144,22 @@ class Tracer:
 
     # what operators say
 
-    def set(self, value: ir.Value, axes: Sequence[Ids | None]) -> None:
-        """Say which elements stand along the axes of a result; sizes that are then known are noted."""
+    def set(self, value: ir.Value, axes: Sequence[Ids | None], sizes: Sequence[Size] | None = None) -> None:
+        """Say which elements stand along the axes of a result.
+
+        Parameters
+        ----------
+        sizes
+            The sizes of these axes as far as the operator tells; None where it does not.
+        """
         name = str(value.name)
-        shape = list(self.sizes.get(name) or [None] * len(axes))
+        shape: Sequence[Size] = self.sizes.get(name) or ()
         if len(shape) != len(axes):
             shape = [None] * len(axes)
+        told = sizes if sizes is not None and len(sizes) == len(axes) else [None] * len(axes)
         self.sizes[name] = tuple(
-            size if ids is None else len(ids) for size, ids in zip(shape, axes, strict=True)
+            len(ids) if ids is not None else size if isinstance(size, int) or other is None else other
+            for size, other, ids in zip(shape, told, axes, strict=True)
         )
         self.axes[name] = list(axes)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import rules_indexing, rules_layout, rules_linear, rules_pointwise
+from . import rules_einsum, rules_indexing, rules_layout, rules_linear, rules_pointwise, rules_recurrent
 from .arithmetic import AWARE, follow, uses
 from .rules import Rule, give_up
 from .sizes import DOMAINS
@@ -13,7 +13,11 @@ from .tracer import Tracer
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-RULES: dict[str, Rule] = {**rules_pointwise.RULES, **rules_layout.RULES, **rules_indexing.RULES, **rules_linear.RULES}
+RULES: dict[str, Rule] = {
+    name: rule
+    for rules in (rules_pointwise, rules_layout, rules_indexing, rules_linear, rules_recurrent, rules_einsum)
+    for name, rule in rules.RULES.items()
+}
 
 
 def walk(model: ir.Model) -> Tracer:

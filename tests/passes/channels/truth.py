@@ -18,7 +18,7 @@ from plugins.channels.sizes import constant
 from studio.api import Scope
 
 #: operators whose constants may be zero at a unit that is to contribute nothing
-ZEROED = {"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "Add", "LSTM", "GRU", "RNN", "Gather"}
+ZEROED = {"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "Add", "LSTM", "GRU", "RNN", "Gather", "Einsum"}
 Feeds = dict[str, NDArray[Any]]
 
 
@@ -34,6 +34,7 @@ def some_units(group: Group, random: np.random.Generator, share: float = 0.4) ->
 
 def silence(model: ir.Model, analysis: Analysis, gone: dict[str, NDArray[np.intp]]) -> None:
     """Set to zero all weights and biases of units, where they are made and where they are read."""
+    analysis.copies.put_in()
     for key, units in gone.items():
         for place in analysis.places(key):
             value = analysis.tracer.constants[place.constant]
@@ -101,3 +102,24 @@ def removed_without_trace(
 def load(path: Path) -> ir.Model:
     """Read a model."""
     return ir.load(path)
+
+
+def materialize(model: ir.Model, seed: int = 0) -> None:
+    """Put random weights in the place of those that ConstantOfShape makes."""
+    random = np.random.default_rng(seed)
+    for node in list(model.graph):
+        given = node.attributes.get("value")
+        if given is not None and given.as_tensor().dtype != ir.DataType.FLOAT:
+            continue
+        if node.op_type == "ConstantOfShape" and (tensor := constant(node.inputs[0])) is not None:
+            shape = [int(size) for size in tensor.numpy()]
+            array = random.standard_normal(shape) * (2 / max(1, int(np.prod(shape[1:])))) ** 0.5
+            old = node.outputs[0]
+            array = np.abs(array) + 0.1 if len(shape) == 1 else array
+            attribute = ir.AttrTensor("value", ir.tensor(array.astype(np.float32)))
+            name = old.name
+            value = ir.Value(name=name, type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape(shape))
+            fresh = ir.Node("", "Constant", [], [attribute], outputs=[value], name=node.name)
+            model.graph.insert_before(node, fresh)
+            old.replace_all_uses_with(value)
+            model.graph.remove(node, safe=True)
