@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
 
-from studio.api import Scope, left_alone
+from studio.api import Scope, left_alone, named_nodes
 
 from .copies import Copies
 from .elements import Even
@@ -22,6 +22,8 @@ from .tracer import Layer, Tracer
 from .walk import walk
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from .elements import Ids, Product
     from .group import Units
 
@@ -264,7 +266,8 @@ def _finished(
     keys: set[str] = set()
     heads = _classes(resolved, tracer.heads)
     states = _classes(resolved, tracer.states)
-    weights = _parameters(tracer, resolved, len(resolved.locks))
+    weights = _parameters(tracer, resolved)
+    macs = _spread(resolved, tracer.work)
     for draft in drafts:
         makers = [layer for layer in draft.layers if layer.role == "maker"]
         chosen = [scope.selects(layer.name, layer.node.op_type) for layer in makers]
@@ -288,9 +291,13 @@ def _finished(
             parts=draft.parts,
             locked=locked,
             parameters=float(weights[draft.classes].mean()),
+            macs=float(macs[draft.classes].mean()),
         )
         kept.append(group)
         starts.append(draft.first)
+    for name, node in named_nodes(tracer.model):
+        if node.graph is not tracer.model.graph and tracer.is_layer(node) and scope.selects(name, node.op_type):
+            refused["it stands in a subgraph"].append(name)
     return Analysis(kept, left_alone(refused), tracer, resolved, members, tuple(starts), copies)
 
 
@@ -332,12 +339,20 @@ def constant_axes(tracer: Tracer) -> Iterator[tuple[str, int, Ids]]:
             yield name, 1, tracer.ragged[name].inputs.reshape(-1, tensor_sizes(tensor)[1])
 
 
-def _parameters(tracer: Tracer, resolved: Resolved, size: int) -> Ids:
+def _parameters(tracer: Tracer, resolved: Resolved) -> NDArray[np.float64]:
     """Count the elements of weights that go with each class."""
-    total = np.zeros(size, dtype=np.float64)
-    for name, _, ids in constant_axes(tracer):
-        tensor = constant(tracer.constants[name])
-        assert tensor is not None
+    sizes = [
+        (math.prod(tensor_sizes(tensor)), ids)
+        for name, _, ids in constant_axes(tracer)
+        if (tensor := constant(tracer.constants[name])) is not None
+    ]
+    return _spread(resolved, sizes)
+
+
+def _spread(resolved: Resolved, shares: Sequence[tuple[float, Ids]]) -> NDArray[np.float64]:
+    """Spread numbers evenly over elements, and sum them up for each class that these go with."""
+    total = np.zeros(len(resolved.locks), dtype=np.float64)
+    for amount, ids in shares:
         own = resolved.owners[ids].reshape(-1)
-        np.add.at(total, own[own >= 0], math.prod(tensor_sizes(tensor)) / ids.size)
-    return total  # type: ignore[return-value]
+        np.add.at(total, own[own >= 0], amount / ids.size)
+    return total

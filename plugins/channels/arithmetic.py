@@ -41,6 +41,15 @@ class Derived:
     uses: tuple[Ids, ...] = ()
 
 
+@dataclass(frozen=True)
+class Call:
+    """A node that computes with shapes, and the entries of its inputs; none for Shape."""
+
+    tracer: Tracer
+    node: ir.Node
+    inputs: list[Any]
+
+
 #: inputs whose entries a rule looks at one by one; what other operators do with sizes of axes locks these
 AWARE = frozenset([("Reshape", 1), ("Expand", 1), ("ConstantOfShape", 0)])
 
@@ -81,16 +90,13 @@ def follow(tracer: Tracer, node: ir.Node) -> bool:
     how = _HOW.get(node.op_type)
     if how is None or not is_op(node, node.op_type) or len(node.outputs) != 1:
         return False
-    if node.op_type == "Shape":
-        found = _shape(tracer, node)
-    else:
-        inputs = [entries_of(tracer, value) for value in node.inputs]
-        if any(entry is None for entry, value in zip(inputs, node.inputs, strict=True) if value is not None):
-            return False
-        try:
-            found = how(tracer, node, inputs)
-        except (ValueError, IndexError, TypeError, KeyError, ZeroDivisionError):
-            return False
+    known = [] if node.op_type == "Shape" else [entries_of(tracer, value) for value in node.inputs]
+    if any(entries is None and value is not None for entries, value in zip(known, node.inputs, strict=False)):
+        return False
+    try:
+        found = how(Call(tracer, node, known))
+    except (ValueError, IndexError, TypeError, KeyError, ZeroDivisionError):
+        return False
     if found is None or found.size > SMALL:
         return False
     name = str(node.outputs[0].name)
@@ -111,15 +117,15 @@ def _attribute(node: ir.Node, name: str, default: Any) -> Any:
     return default if attribute is None else attribute.value
 
 
-def _shape(tracer: Tracer, node: ir.Node) -> Entries | None:
-    axes, sizes = tracer.of(node.inputs[0]), tracer.shape(node.inputs[0])
+def _shape(call: Call) -> Entries | None:
+    axes, sizes = call.tracer.of(call.node.inputs[0]), call.tracer.shape(call.node.inputs[0])
     if axes is None or sizes is None:
         return None
     dims: list[Any] = [
         Dim(ids, size) if ids is not None or not isinstance(size, int) else size
         for ids, size in zip(axes, sizes, strict=True)
     ]
-    kept = dims[slice(_attribute(node, "start", 0), _attribute(node, "end", None))]
+    kept = dims[slice(_attribute(call.node, "start", 0), _attribute(call.node, "end", None))]
     return _objects(kept, (len(kept),))
 
 
@@ -137,29 +143,34 @@ def _numbers(entries: Entries | None) -> list[int]:
     return [item for item in found if item is not None]
 
 
-def _cast(tracer: Tracer, node: ir.Node, inputs: list[Any]) -> Entries | None:
-    integer = _attribute(node, "to", 7) in (int(ir.DataType.INT64), int(ir.DataType.INT32))
-    return inputs[0] if integer else None
+def _same(call: Call) -> Entries | None:
+    found: Entries | None = call.inputs[0]
+    return found
 
 
-def _concat(tracer: Tracer, node: ir.Node, inputs: list[Any]) -> Entries:
-    return np.concatenate(inputs, axis=_attribute(node, "axis", 0))
+def _cast(call: Call) -> Entries | None:
+    integer = _attribute(call.node, "to", 7) in (int(ir.DataType.INT64), int(ir.DataType.INT32))
+    return call.inputs[0] if integer else None
 
 
-def _gather(tracer: Tracer, node: ir.Node, inputs: list[Any]) -> Entries:
-    index = np.asarray(_numbers(inputs[1]), dtype=np.int64).reshape(inputs[1].shape)
-    return _wrapped(np.take(inputs[0], index, axis=_attribute(node, "axis", 0)))
+def _concat(call: Call) -> Entries:
+    return np.concatenate(call.inputs, axis=_attribute(call.node, "axis", 0))
 
 
-def _slice(tracer: Tracer, node: ir.Node, inputs: list[Any]) -> Entries | None:
-    if tracer.opset < 10:
-        starts, ends, axes = (_attribute(node, name, None) for name in ("starts", "ends", "axes"))
+def _gather(call: Call) -> Entries:
+    index = np.asarray(_numbers(call.inputs[1]), dtype=np.int64).reshape(call.inputs[1].shape)
+    return _wrapped(np.take(call.inputs[0], index, axis=_attribute(call.node, "axis", 0)))
+
+
+def _slice(call: Call) -> Entries | None:
+    if call.tracer.opset < 10:
+        starts, ends, axes = (_attribute(call.node, name, None) for name in ("starts", "ends", "axes"))
         steps = None
     else:
-        starts, ends = _numbers(inputs[1]), _numbers(inputs[2])
-        axes = _numbers(inputs[3]) if len(inputs) > 3 and inputs[3] is not None else None
-        steps = _numbers(inputs[4]) if len(inputs) > 4 and inputs[4] is not None else None
-    array = inputs[0]
+        starts, ends = _numbers(call.inputs[1]), _numbers(call.inputs[2])
+        axes = _numbers(call.inputs[3]) if len(call.inputs) > 3 and call.inputs[3] is not None else None
+        steps = _numbers(call.inputs[4]) if len(call.inputs) > 4 and call.inputs[4] is not None else None
+    array = call.inputs[0]
     cut: list[slice] = [slice(None)] * array.ndim
     for place, axis in enumerate(axes if axes is not None else range(len(starts))):
         step = steps[place] if steps else 1
@@ -168,50 +179,50 @@ def _slice(tracer: Tracer, node: ir.Node, inputs: list[Any]) -> Entries | None:
     return _wrapped(array[tuple(cut)])
 
 
-def _squeeze(tracer: Tracer, node: ir.Node, inputs: list[Any]) -> Entries:
-    axes = _attribute(node, "axes", None) if tracer.opset < 13 else None
-    if len(inputs) > 1 and inputs[1] is not None:
-        axes = _numbers(inputs[1])
-    return _wrapped(np.squeeze(inputs[0], axis=None if axes is None else tuple(axes)))
+def _squeeze(call: Call) -> Entries:
+    axes = _attribute(call.node, "axes", None) if call.tracer.opset < 13 else None
+    if len(call.inputs) > 1 and call.inputs[1] is not None:
+        axes = _numbers(call.inputs[1])
+    return _wrapped(np.squeeze(call.inputs[0], axis=None if axes is None else tuple(axes)))
 
 
-def _unsqueeze(tracer: Tracer, node: ir.Node, inputs: list[Any]) -> Entries:
-    axes = _attribute(node, "axes", None) if tracer.opset < 13 else _numbers(inputs[1])
-    return _wrapped(np.expand_dims(inputs[0], tuple(axes)))
+def _unsqueeze(call: Call) -> Entries:
+    axes = _attribute(call.node, "axes", None) if call.tracer.opset < 13 else _numbers(call.inputs[1])
+    return _wrapped(np.expand_dims(call.inputs[0], tuple(axes)))
 
 
-def _reshape(tracer: Tracer, node: ir.Node, inputs: list[Any]) -> Entries:
-    return _wrapped(inputs[0].reshape(_numbers(inputs[1])))
+def _reshape(call: Call) -> Entries:
+    return _wrapped(call.inputs[0].reshape(_numbers(call.inputs[1])))
 
 
-def _transpose(tracer: Tracer, node: ir.Node, inputs: list[Any]) -> Entries:
-    return _wrapped(np.transpose(inputs[0], _attribute(node, "perm", None)))
+def _transpose(call: Call) -> Entries:
+    return _wrapped(np.transpose(call.inputs[0], _attribute(call.node, "perm", None)))
 
 
-def _constant_of_shape(tracer: Tracer, node: ir.Node, inputs: list[Any]) -> Entries | None:
-    value = node.attributes.get("value")
+def _constant_of_shape(call: Call) -> Entries | None:
+    value = call.node.attributes.get("value")
     fill = np.zeros(1, np.float32) if value is None else value.as_tensor().numpy()
-    shape = _numbers(inputs[0])
+    shape = _numbers(call.inputs[0])
     if fill.dtype.kind != "i" or np.prod(shape) > SMALL:
         return None
     return _objects([int(fill.reshape(-1)[0])] * int(np.prod(shape)), tuple(shape))
 
 
-def _range(tracer: Tracer, node: ir.Node, inputs: list[Any]) -> Entries | None:
-    start, end, step = (_numbers(item)[0] for item in inputs)
+def _range(call: Call) -> Entries | None:
+    start, end, step = (_numbers(item)[0] for item in call.inputs)
     items = list(range(start, end, step))
     return _objects(items, (len(items),)) if len(items) <= SMALL else None
 
 
-def _binary(how: Callable[[int, int], int]) -> Callable[[Tracer, ir.Node, list[Any]], Entries]:
-    def compute(tracer: Tracer, node: ir.Node, inputs: list[Any]) -> Entries:
+def _binary(how: Callable[[int, int], int]) -> Callable[[Call], Entries]:
+    def compute(call: Call) -> Entries:
         def one(a: Any, b: Any) -> Any:
             left, right = plain(a), plain(b)
             if left is not None and right is not None:
                 return how(left, right)
             return Derived(tuple(uses(_objects([a, b], (2,)))))
 
-        return _wrapped(np.frompyfunc(one, 2, 1)(inputs[0], inputs[1]))
+        return _wrapped(np.frompyfunc(one, 2, 1)(call.inputs[0], call.inputs[1]))
 
     return compute
 
@@ -221,14 +232,14 @@ def _divide(a: int, b: int) -> int:
     return quotient if (a < 0) == (b < 0) else -quotient
 
 
-def _where(tracer: Tracer, node: ir.Node, inputs: list[Any]) -> Entries:
+def _where(call: Call) -> Entries:
     def one(chosen: Any, a: Any, b: Any) -> Any:
         known = plain(chosen)
         if known is not None:
             return a if known else b
         return Derived(tuple(uses(_objects([chosen, a, b], (3,)))))
 
-    return _wrapped(np.frompyfunc(one, 3, 1)(*inputs))
+    return _wrapped(np.frompyfunc(one, 3, 1)(*call.inputs))
 
 
 def _wrapped(found: Any) -> Entries:
@@ -237,9 +248,9 @@ def _wrapped(found: Any) -> Entries:
     return _objects([found], ())
 
 
-_HOW: dict[str, Callable[[Tracer, ir.Node, list[Any]], Any]] = {
-    "Shape": lambda tracer, node, inputs: None,
-    "Identity": lambda tracer, node, inputs: inputs[0],
+_HOW: dict[str, Callable[[Call], Any]] = {
+    "Shape": _shape,
+    "Identity": _same,
     "Cast": _cast,
     "Concat": _concat,
     "Gather": _gather,

@@ -39,7 +39,13 @@ class Copies:
         for value in values:
             uses = [use for use in value.uses() if use.node.graph is model.graph]
             inside = len(uses) == len(value.uses())
-            if len(uses) < 2 or not inside or value.is_graph_output() or value.is_graph_input() or not _is_vector(value):
+            if (
+                len(uses) < 2
+                or not inside
+                or value.is_graph_output()
+                or value.is_graph_input()
+                or not _is_vector(value)
+            ):
                 continue
             for number, use in enumerate(uses[1:], start=2):
                 name = f"{value.name}_copy{number}"

@@ -179,7 +179,7 @@ def remove(model: ir.Model, gone: Gone, analysis: Analysis | None = None) -> Rem
     changes = [_layer_change(node, layers, cut) for node, layers in _by_node(analysis.tracer.layers).items()]
     analysis.copies.put_in()
     done = _slice_constants(cut)
-    for node, how in analysis.tracer.fixes:
+    for _, how in analysis.tracer.fixes:
         how(cut)
     analysis.copies.settle()
     _reshape_values(cut)
@@ -189,8 +189,20 @@ def remove(model: ir.Model, gone: Gone, analysis: Analysis | None = None) -> Rem
         name = analysis.tracer.names[node]
         if name not in listed:
             listed.add(name)
-            found.append(NodeChange(node=name, operator=node.op_type, change="rewritten", detail="follows"))
+            found.append(NodeChange(node=name, operator=node.op_type, change="rewritten", detail=_detail(node, cut)))
+    for name in cut.added:
+        operator = next(node.op_type for node in model.graph if node.name == name)
+        found.append(NodeChange(node=name, operator=operator, change="added", detail="a size that does not follow"))
     return Removal(tuple(found), cut.added, units)
+
+
+def _detail(node: ir.Node, cut: Cut) -> str:
+    """Say how the largest axis of a node's result has changed."""
+    for value in node.outputs:
+        for ids in cut.tracer.axes.get(str(value.name), ()):
+            if ids is not None and not cut.keep(ids).all():
+                return f"{len(ids)} -> {cut.size(ids)} units"
+    return "sizes follow what is gone"
 
 
 def _drop_copies(resolved: Resolved, cut: Cut) -> None:

@@ -112,7 +112,7 @@ class Elements:
 
 
 def _components(left: Ids, right: Ids, count: int) -> Ids:
-    """Number the connected components of a graph, given the ends of its edges."""
+    """Give each vertex the number of its connected component, from the ends of the edges."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

@@ -55,6 +55,9 @@ class Group:
         Why no unit may go; empty when they may.
     parameters
         Elements of weights that go with one unit, on average.
+    macs
+        Multiply-accumulates of one sample that go with one unit, on average; dimensions that are not known
+        count as 1.
     """
 
     key: str
@@ -65,3 +68,4 @@ class Group:
     parts: Units
     locked: str = ""
     parameters: float = 0.0
+    macs: float = 0.0

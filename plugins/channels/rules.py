@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from .tracer import Tracer, given
+from .tracer import Tracer, given, number, numbers, text
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -72,6 +72,26 @@ def broadcast_sizes(*shapes: tuple[Size, ...]) -> list[Size]:
         numbers = [size for size in sizes if isinstance(size, int)]
         result.append(numbers[0] if numbers else sizes.pop() if len(sizes) == 1 else None if sizes else 1)
     return result
+
+
+def walked(node: ir.Node, sizes: Sequence[Size], kernel: Sequence[Size]) -> list[Size]:
+    """Give the sizes that are left of spatial axes that a window walks over, where they are known."""
+    rank = len(sizes)
+    strides, dilations = numbers(node, "strides") or [1] * rank, numbers(node, "dilations") or [1] * rank
+    pads = numbers(node, "pads") or [0] * (2 * rank)
+    auto, up = text(node, "auto_pad", "NOTSET"), number(node, "ceil_mode", 0)
+    found: list[Size] = []
+    for axis, (size, window) in enumerate(zip(sizes, kernel, strict=True)):
+        if not isinstance(size, int) or not isinstance(window, int):
+            found.append(None)
+            continue
+        if auto.startswith("SAME"):
+            found.append(-(-size // strides[axis]))
+            continue
+        around = 0 if auto == "VALID" else pads[axis] + pads[axis + rank]
+        room = size + around - dilations[axis] * (window - 1) - 1
+        found.append((-(-room // strides[axis]) if up else room // strides[axis]) + 1)
+    return found
 
 
 def pointwise(tracer: Tracer, node: ir.Node) -> None:

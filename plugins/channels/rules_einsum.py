@@ -40,6 +40,7 @@ def einsum(tracer: Tracer, node: ir.Node) -> None:
             letters[letter] = ids if fresh else tracer.join(letters[letter], ids, reason)
             sizes[letter] = size
     tracer.set(node.outputs[0], [letters[letter] for letter in output], [sizes[letter] for letter in output])
+    tracer.count(tracer.volume(list(sizes.values())), *letters.values())
     weights = [tracer.is_weight(value) for value in values]
     if len(values) == 2 and weights.count(True) == 1:
         weight, other = (0, 1) if weights[0] else (1, 0)

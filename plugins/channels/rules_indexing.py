@@ -54,7 +54,7 @@ def _new_indices(cut: Cut, node: ir.Node, ids: Ids, chosen: Ids) -> None:
 
 
 def pad(tracer: Tracer, node: ir.Node) -> None:
-    """Padding adds elements of its own, which go with whatever they meet."""
+    """Put new elements around; they go with whatever they meet."""
     axes = tracer.of(given(node, 0))
     if axes is None:
         give_up(tracer, node)
@@ -79,11 +79,13 @@ def pad(tracer: Tracer, node: ir.Node) -> None:
             continue
         places[place] = tracer.elements.new(before), tracer.elements.new(after)
         result[axis] = np.concatenate([places[place][0], ids, places[place][1]])
-    shape = tracer.shape(node.inputs[0]) or [None] * len(axes)
-    padded = {
-        axis % len(axes) for place, axis in enumerate(over) if entries[place] != 0 or entries[place + len(over)] != 0
-    }
-    tracer.set(node.outputs[0], result, [None if at in padded else size for at, size in enumerate(shape)])
+    sizes: list[Size] = list(tracer.shape(node.inputs[0]) or [None] * len(axes))
+    for place, axis in enumerate(over):
+        size, before, after = sizes[axis], plain(entries[place]), plain(entries[place + len(over)])
+        if before != 0 or after != 0:
+            known = isinstance(size, int) and before is not None and after is not None
+            sizes[axis] = sum(item for item in (size, before, after) if isinstance(item, int)) if known else None
+    tracer.set(node.outputs[0], result, sizes)
 
     def fix(cut: Cut) -> None:
         new = {}
@@ -103,7 +105,7 @@ def pad(tracer: Tracer, node: ir.Node) -> None:
 
 
 def tile(tracer: Tracer, node: ir.Node) -> None:
-    """The elements of an axis, several times over."""
+    """Repeat the elements of an axis."""
     axes = tracer.of(given(node, 0))
     shape = tracer.shape(given(node, 0))
     repeats = entries_of(tracer, given(node, 1))

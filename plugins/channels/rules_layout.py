@@ -24,7 +24,7 @@ MOVED = "{} moves it by positions that are only known when it runs"
 
 
 def concat(tracer: Tracer, node: ir.Node) -> None:
-    """The elements of the parts, one after the other; along other axes the parts are alike."""
+    """Put the elements of the parts one after the other; along other axes the parts are alike."""
     values = [value for value in node.inputs if value is not None]
     parts = [tracer.of(value) for value in values]
     rank = next((len(axes) for axes in parts if axes is not None), None)
@@ -99,7 +99,7 @@ def split(tracer: Tracer, node: ir.Node) -> None:
 
 
 def slicing(tracer: Tracer, node: ir.Node) -> None:
-    """A run of elements; where it begins and ends follows what goes."""
+    """Take a run of elements; where it begins and ends follows what goes."""
     axes, shape = tracer.of(given(node, 0)), tracer.shape(given(node, 0))
     bounds = _bounds(tracer, node, len(axes) if axes is not None else 0)
     if axes is None or shape is None:
@@ -331,6 +331,11 @@ def _wide(entry: Any) -> Size:
     return entry.size if isinstance(entry, Dim) else entry if isinstance(entry, int) else None
 
 
+def constants(tracer: Tracer, node: ir.Node) -> None:
+    """Give a constant elements of its own."""
+    tracer.of(node.outputs[0])
+
+
 def constant_of_shape(tracer: Tracer, node: ir.Node) -> None:
     """Give a constant, of whose axes only the sizes are stored, elements of its own."""
     entries = entries_of(tracer, given(node, 0))
@@ -362,6 +367,6 @@ RULES: dict[str, Rule] = {
     "Resize": resize,
     "Upsample": resize,
     "Reshape": reshape,
-    "Constant": lambda tracer, node: None,
+    "Constant": constants,
     "Identity": unary,
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .elements import Even
-from .rules import Rule, broadcast, broadcast_sizes, give_up
+from .rules import Rule, broadcast, broadcast_sizes, give_up, walked
 from .sizes import constant
 from .tracer import Ragged, Tracer, given, number
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .cutting import Cut
     from .elements import Ids
+    from .sizes import Size
     from .tracer import Axes
 
 FIXED_INPUT = "{} reads it together with something that keeps its size"
@@ -120,8 +121,22 @@ def _finish(tracer: Tracer, node: ir.Node, inputs: Ids | None, out: Ids | None, 
         tracer.layer(node, "maker", node.outputs[0], out)
         if not depthwise:  # a channel of a depthwise convolution reads itself: it cannot make up for another
             tracer.layer(node, "reader", node.inputs[0], inputs)
-    batch = (tracer.shape(node.inputs[0]) or (None,))[:1]
-    tracer.set(node.outputs[0], axes, [*batch, *[None] * (len(axes) - 1)])
+    shape = tracer.shape(node.inputs[0]) or (None,) * len(axes)
+    kernel = (tracer.shape(node.inputs[1]) or (None,) * len(axes))[2:]
+    places: list[Size] = [None] * (len(axes) - 2)
+    if node.op_type == "Conv":
+        places = walked(node, shape[2:], kernel)
+    tracer.set(node.outputs[0], axes, [shape[0], None, *places])
+    _count(tracer, node, inputs, out)
+
+
+def _count(tracer: Tracer, node: ir.Node, inputs: Ids | None, out: Ids | None) -> None:
+    """Count what a convolution computes: every weight is used once at every place."""
+    walked = node.inputs[0] if node.op_type == "ConvTranspose" else node.outputs[0]
+    places = tracer.volume((tracer.shape(walked) or ())[2:])
+    macs = places * tracer.volume(tracer.shape(node.inputs[1]) or ())
+    depthwise = inputs is not None and number(node, "group", 1) == len(inputs)
+    tracer.count(macs, out, None if depthwise else inputs)
 
 
 def gemm(tracer: Tracer, node: ir.Node) -> None:
@@ -133,6 +148,8 @@ def gemm(tracer: Tracer, node: ir.Node) -> None:
     rows, left = a[::-1] if number(node, "transA", 0) else a
     right, columns = b[::-1] if number(node, "transB", 0) else b
     _product(tracer, node, left, right, rows, columns)
+    width = (tracer.shape(node.inputs[0]) or (None, None))[0 if number(node, "transA", 0) else 1]
+    tracer.count(tracer.volume([*(tracer.shape(node.outputs[0]) or ()), width]), left, rows, columns)
     axes: Axes = [rows, columns]
     addend = given(node, 2)
     if addend is not None:
@@ -166,6 +183,7 @@ def matmul(tracer: Tracer, node: ir.Node) -> None:
         *(shapes[1][-1:] if len(b) > 1 else ()),
     ]
     axes = [*batch, *([rows] if len(a) > 1 else []), *([columns] if len(b) > 1 else [])]
+    tracer.count(tracer.volume([*sizes, shapes[0][-1]]), a[-1], rows, columns, *batch)
     tracer.set(node.outputs[0], axes, sizes)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .rules import MEETS_FIXED, Rule, give_up, pointwise, unary
+from .rules import MEETS_FIXED, Rule, give_up, pointwise, unary, walked
 from .tracer import Tracer, given, number, numbers
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+
+    from .sizes import Size
 
 UNARY = [
     "Abs",
@@ -123,7 +125,7 @@ def layer_normalization(tracer: Tracer, node: ir.Node) -> None:
 
 
 def softmax(tracer: Tracer, node: ir.Node) -> None:
-    """What is normalized over keeps its size; before opset 13 these are all axes from one on."""
+    """Lock what is normalized over; before opset 13 these are all axes from one on."""
     axes = tracer.of(given(node, 0))
     if axes is None:
         give_up(tracer, node)
@@ -179,7 +181,7 @@ def reduction(tracer: Tracer, node: ir.Node) -> None:
 
 
 def pool(tracer: Tracer, node: ir.Node) -> None:
-    """Samples and channels stay apart."""
+    """Keep samples and channels apart."""
     axes = tracer.of(given(node, 0))
     if axes is None or len(axes) < 2:
         give_up(tracer, node)
@@ -190,12 +192,18 @@ def pool(tracer: Tracer, node: ir.Node) -> None:
         return
     for output in node.outputs:
         if output.name:
-            batch = (tracer.shape(node.inputs[0]) or (None,))[:1]
-            tracer.set(output, [*axes[:2], *[None] * (len(axes) - 2)], [*batch, *[None] * (len(axes) - 1)])
+            tracer.set(output, [*axes[:2], *[None] * (len(axes) - 2)], _pooled(tracer, node, len(axes)))
+
+
+def _pooled(tracer: Tracer, node: ir.Node, rank: int) -> list[Size]:
+    shape = tracer.shape(node.inputs[0]) or (None,) * rank
+    if node.op_type.startswith("Global"):
+        return [*shape[:2], *[1] * (rank - 2)]
+    return [*shape[:2], *walked(node, shape[2:], numbers(node, "kernel_shape") or [None] * (rank - 2))]
 
 
 def sampling(tracer: Tracer, node: ir.Node) -> None:
-    """Places are picked in space; channels stay apart."""
+    """Pick places in space; channels stay apart."""
     axes = tracer.of(given(node, 0))
     if axes is None or len(axes) < 3:
         give_up(tracer, node)

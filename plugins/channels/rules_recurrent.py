@@ -37,6 +37,10 @@ def recurrent(tracer: Tracer, node: ir.Node) -> None:
     for index, output in enumerate(node.outputs):
         if output.name:
             tracer.set(output, [None, None, None, states] if index == 0 else [None, None, states])
+    steps = tracer.volume([size for at, size in enumerate(tracer.shape(node.inputs[0]) or ()) if at != 2])
+    macs = [steps * tracer.volume(tracer.shape(node.inputs[index]) or ()) for index in (1, 2)]
+    tracer.count(macs[0], x[2], states)
+    tracer.count(2 * macs[1], states)  # a state that goes takes its row and its column along
     first = next((output for output in node.outputs if output.name), None)
     tracer.layer(node, "maker", first, states)
     tracer.layer(node, "reader", node.inputs[0], x[2])
@@ -67,7 +71,8 @@ def _rest(tracer: Tracer, node: ir.Node, states: Ids, hidden: int, reason: str) 
 def _states(tracer: Tracer, rows: Ids, hidden: int) -> Ids:
     grid = rows.reshape(-1, hidden)
     tracer.elements.join_all(grid)
-    return grid[0]
+    first: Ids = grid[0]
+    return first
 
 
 def _gates(tracer: Tracer, rows: Ids | None, hidden: int) -> Ids | None:

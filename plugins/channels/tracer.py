@@ -8,6 +8,7 @@ channels, so that concatenation, splitting and reshaping need no special treatme
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .cutting import Cut
     from .elements import Ids
 
+LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN")
 #: elements along each axis of a tensor; None for an axis that keeps its size
 Axes = list["Ids | None"]
 
@@ -71,6 +73,10 @@ class Tracer:
         What is known of tensors of integers that are computed from shapes, by name.
     filled_constants
         Outputs of ConstantOfShape nodes of constant shape.
+    macs
+        Multiply-accumulates of each node that has some.
+    work
+        Multiply-accumulates of nodes, and the elements of an axis that they are spread over.
     heads, states
         Elements that are heads of an attention, and hidden states of a recurrent layer.
     """
@@ -84,6 +90,8 @@ class Tracer:
     constants: dict[str, ir.Value] = field(default_factory=dict)
     known: dict[str, Entries] = field(default_factory=dict)
     filled_constants: set[str] = field(default_factory=set)
+    work: list[tuple[float, Ids]] = field(default_factory=list)
+    macs: list[float] = field(default_factory=list)
     heads: list[Ids] = field(default_factory=list)
     states: list[Ids] = field(default_factory=list)
 
@@ -98,8 +106,10 @@ class Tracer:
         """Give the sizes of a value's axes; None where not even their number is known."""
         if value is None:
             return None
-        tensor = constant(value)
-        return tensor_sizes(tensor) if tensor is not None else self.sizes.get(str(value.name))
+        name = str(value.name)
+        if name not in self.sizes and (tensor := constant(value)) is not None:
+            self.sizes[name] = tensor_sizes(tensor)
+        return self.sizes.get(name)
 
     def rank(self, value: ir.Value | None) -> int | None:
         """Give the number of axes where it is known."""
@@ -202,9 +212,22 @@ class Tracer:
         if ids is not None and tensor is not None:
             self.layers.append(Layer(node, self.names[node], role, tensor, ids))
 
+    def count(self, macs: float, *axes: Ids | None) -> None:
+        """Note the multiply-accumulates of a node, which are spread evenly over each of these axes."""
+        self.macs.append(macs)
+        self.work.extend((macs, ids) for ids in axes if ids is not None)
+
+    def volume(self, sizes: Sequence[Size]) -> float:
+        """Give the number of elements of a shape; sizes that are not known count as 1."""
+        return float(math.prod(size for size in sizes if isinstance(size, int)))
+
     def describe(self, node: ir.Node) -> str:
         """Name a node for people."""
         return f"{self.names[node]} ({node.op_type})"
+
+    def is_layer(self, node: ir.Node) -> bool:
+        """Say whether a node is a layer with a weight that units could be taken from."""
+        return is_op(node, *LAYERS) and any(self.is_weight(value) for value in node.inputs)
 
     def is_weight(self, value: ir.Value | None) -> bool:
         """Say whether a value is constant: a weight, or made from constants alone by operators that keep them."""

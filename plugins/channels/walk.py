@@ -29,7 +29,7 @@ def walk(model: ir.Model) -> Tracer:
             continue
         _sizes_used(tracer, node)
         if rule is None:
-            give_up(tracer, node)
+            give_up(tracer, node, _unknown(tracer, node))
         else:
             rule(tracer, node)
         _captured(tracer, node)
@@ -38,6 +38,11 @@ def walk(model: ir.Model) -> Tracer:
         if str(value.name) in tracer.known:
             _lock_sizes(tracer, value, f"its size is told by {value.name}, an output of the model")
     return tracer
+
+
+def _unknown(tracer: Tracer, node: ir.Node) -> str:
+    inside = any(key[:2] == (node.domain, node.op_type) for key in tracer.model.functions)
+    return f"{tracer.describe(node)} is {'a function of the model' if inside else 'an operator'} that is not followed"
 
 
 def _sizes_used(tracer: Tracer, node: ir.Node) -> None:

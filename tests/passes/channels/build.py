@@ -61,7 +61,9 @@ class Net:
         self.weights[name] = np.asarray(number, dtype=np.int64 if isinstance(number, int) else np.float32)
         return name
 
-    def conv(self, x: str, inputs: int, outputs: int, kernel: int = 3, group: int = 1, dims: int = 2, **more: Any) -> str:
+    def conv(
+        self, x: str, inputs: int, outputs: int, kernel: int = 3, group: int = 1, dims: int = 2, **more: Any
+    ) -> str:
         """Add a convolution that keeps the size of space."""
         weight = self.weight(outputs, inputs // group, *[kernel] * dims)
         pads = more.pop("pads", [kernel // 2] * 2 * dims)
@@ -69,7 +71,12 @@ class Net:
 
     def norm(self, x: str, channels: int) -> str:
         """Add a batch normalization."""
-        rest = [self.weight(channels), self.weight(channels), self.weight(channels), self.weight(channels, positive=True)]
+        rest = [
+            self.weight(channels),
+            self.weight(channels),
+            self.weight(channels),
+            self.weight(channels, positive=True),
+        ]
         return str(self.op("BatchNormalization", x, *rest))
 
     def linear(self, x: str, inputs: int, outputs: int) -> str:

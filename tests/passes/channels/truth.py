@@ -18,7 +18,19 @@ from plugins.channels.sizes import constant
 from studio.api import Scope
 
 #: operators whose constants may be zero at a unit that is to contribute nothing
-ZEROED = {"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "Add", "LSTM", "GRU", "RNN", "Gather", "Einsum"}
+ZEROED = {
+    "Conv",
+    "ConvTranspose",
+    "Gemm",
+    "MatMul",
+    "BatchNormalization",
+    "Add",
+    "LSTM",
+    "GRU",
+    "RNN",
+    "Gather",
+    "Einsum",
+}
 Feeds = dict[str, NDArray[Any]]
 
 
