@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Matrix = NDArray[np.float64]
+
+#: how much a ridge grows with the inputs for each row: neighbouring rows say much the same
+FEW = 30.0
 
 
 def centred(moments: Moments, group: int, *, bias: bool) -> tuple[Matrix, Matrix]:
@@ -24,10 +27,10 @@ def centred(moments: Moments, group: int, *, bias: bool) -> tuple[Matrix, Matrix
     return mean, moments.xx[group] / rows - np.outer(mean, mean)
 
 
-def ridged(covariance: Matrix, ridge: float) -> Matrix:
-    """Add a ridge relative to the mean of the diagonal."""
+def ridged(covariance: Matrix, ridge: float, rows: int) -> Matrix:
+    """Add a ridge relative to the mean of the diagonal; more where rows are few for so many inputs."""
     diagonal = np.diag(covariance)
-    shift = max(ridge * float(diagonal.mean()), 1e-9 * float(diagonal.max(initial=0.0)), 1e-20)
+    shift = max(ridge * (1 + FEW * len(covariance) / max(1, rows)) * float(diagonal.mean()), 1e-9 * float(diagonal.max(initial=0.0)), 1e-20)
     return covariance + shift * np.eye(len(covariance))
 
 
@@ -88,7 +91,7 @@ def _fit_group(
     else:
         expected = weights @ mean + bias
         cross = covariance @ weights.T
-    own = ridged(covariance, ridge)[np.ix_(stays, stays)]
+    own = ridged(covariance, ridge, rows)[np.ix_(stays, stays)]
     wanted = (cross - covariance[:, stays] @ weights[:, stays].T)[stays]
     found = np.zeros_like(weights)
     found[:, stays] = weights[:, stays] + _solve(own, wanted).T
@@ -109,9 +112,3 @@ def energy(moments: Moments, matrix: Matrix, group: int, *, bias: bool) -> float
     """Give the mean square of what a group of a layer gives, about its mean where it has a bias."""
     _, covariance = centred(moments, group, bias=bias)
     return float(((matrix[group] @ covariance) * matrix[group]).sum())
-
-
-def relative(array: Any, other: Any) -> float:
-    """Give the share of the energy of `other` by which `array` differs from it."""
-    other = np.asarray(other, dtype=np.float64)
-    return float(np.square(array - other).sum() / max(np.square(other).sum(), 1e-30))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from studio.api import DataError, Linear, Moments, PassContext, Site, feeds_for, fixed_batch
+from studio.api import Batch, DataError, Linear, Moments, PassContext, Site, feeds_for, fixed_batch
 
 from .network import Line, Network
 from .sites import Layer
@@ -105,8 +105,11 @@ def read_samples(context: PassContext, inputs: Sequence[Any], limit: int, first:
     size = fixed_batch(inputs) or BATCH
     found = Samples(Shelf(context.workdir), [], [])
     for batch in context.calibration.batches(size, limit):
-        if batch.first < first:
+        before = first - batch.first
+        if before >= batch.samples:
             continue
+        if before > 0:
+            batch = Batch(first, {name: array[before:] for name, array in batch.feeds.items()})
         for feed in feeds_for(inputs, batch):
             arrays = dict(feed.arrays)
             for name, array in arrays.items():
@@ -143,6 +146,7 @@ class Walk:
     samples: Samples
     layers: list[list[Layer]]
     targets: bool = True
+    seed: int = 0
     _depths: dict[str, int] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[tuple[list[Layer], dict[str, Moments]]]:
@@ -179,7 +183,7 @@ class Walk:
             )
             for layer in wave
         }
-        random = np.random.default_rng(number)
+        random = np.random.default_rng([self.seed, number])
         first = self._feeds(shelves[0], 0)
         both = self.original is not self.network
         moves = False
