@@ -106,6 +106,4 @@ def _filled(
 
 def uniform(curves: Sequence[Curve], share: float) -> dict[str, int]:
     """Take the same share of each group, as nearly as the counts allow."""
-    return {
-        curve.key: min(curve.counts, key=lambda count: abs(count - share * curve.size)) for curve in curves
-    }
+    return {curve.key: min(curve.counts, key=lambda count: abs(count - share * curve.size)) for curve in curves}

@@ -49,9 +49,7 @@ class ChannelsParams(Params):
     reconstruct: bool = param(True, "Fit every layer that follows to the original network's outputs.")
     rounds: int = param(1, "In how many rounds it is taken away; more are more accurate and slower.", ge=1, le=50)
     samples: int = param(192, "Most calibration samples to use.", unit="samples", ge=1, le=100_000)
-    held_out: float = param(
-        0.15, "Share of them that is kept aside to measure with.", ge=0, le=0.9, advanced=True
-    )
+    held_out: float = param(0.15, "Share of them that is kept aside to measure with.", ge=0, le=0.9, advanced=True)
     multiple: int = param(
         8, "What stays of a group is a multiple of it: kernels like 8 or 16.", ge=1, le=256, candidates=(8, 16)
     )

@@ -167,7 +167,9 @@ class _Work:
                 share -= step
                 continue
             self.points.pop()
-            self.pruner.restore(self.points[-1].gone if self.points else {}, self.points[-1].changed if self.points else {})
+            self.pruner.restore(
+                self.points[-1].gone if self.points else {}, self.points[-1].changed if self.points else {}
+            )
             step /= 2
 
     def _round(self, number: int, share: float) -> None:
@@ -212,7 +214,9 @@ class _Work:
         try:
             prepared = write_model(self.model, path)
             feed = self.pruner.samples.shelf.get(0)
-            one = {name: array[:1] if len(array) == self.pruner.samples.sizes[0] else array for name, array in feed.items()}
+            one = {
+                name: array[:1] if len(array) == self.pruner.samples.sizes[0] else array for name, array in feed.items()
+            }
             return times_of(prepared, self.pruner.layers, one, self.context)
         finally:
             path.unlink(missing_ok=True)

@@ -30,7 +30,11 @@ def centred(moments: Moments, group: int, *, bias: bool) -> tuple[Matrix, Matrix
 def ridged(covariance: Matrix, ridge: float, rows: int) -> Matrix:
     """Add a ridge relative to the mean of the diagonal; more where rows are few for so many inputs."""
     diagonal = np.diag(covariance)
-    shift = max(ridge * (1 + FEW * len(covariance) / max(1, rows)) * float(diagonal.mean()), 1e-9 * float(diagonal.max(initial=0.0)), 1e-20)
+    shift = max(
+        ridge * (1 + FEW * len(covariance) / max(1, rows)) * float(diagonal.mean()),
+        1e-9 * float(diagonal.max(initial=0.0)),
+        1e-20,
+    )
     return covariance + shift * np.eye(len(covariance))
 
 

@@ -18,9 +18,7 @@ class HeadsParams(ChannelsParams):
         "or as much as the accuracy floor allows.",
         candidates=("ratio", "macs"),
     )
-    ratio: float = param(
-        0.25, "Share to take away of what the target says.", ge=0, le=1, candidates=(0.1, 0.25, 0.4)
-    )
+    ratio: float = param(0.25, "Share to take away of what the target says.", ge=0, le=1, candidates=(0.1, 0.25, 0.4))
     multiple: int = param(1, "What stays of a layer's heads is a multiple of it.", ge=1, le=256, advanced=True)
     min_channels: int = param(1, "Leave at least so many heads in each layer.", title="Min heads", ge=1, le=100_000)
 

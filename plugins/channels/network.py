@@ -133,7 +133,9 @@ class Network:
                 model = stack.enter_context(self.context.engine.load(artifact))
             yield Part(model, tuple(used), tuple(made), tuple(name for name in wanted if name in sample))
 
-    def _proto(self, places: Sequence[int], used: Sequence[str], made: Sequence[str], sample: Arrays) -> onnx.ModelProto:
+    def _proto(
+        self, places: Sequence[int], used: Sequence[str], made: Sequence[str], sample: Arrays
+    ) -> onnx.ModelProto:
         line = self.line
         read = dict.fromkeys(name for place in places for name in line.reads[place])
         graph = onnx.GraphProto(name="part")

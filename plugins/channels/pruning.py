@@ -87,7 +87,9 @@ class Pruner:
         curves = []
         wanted = {port.node for group in self.groups for port in group.readers}
         chosen = [layer for layer in self.layers if layer.name in wanted or not self.positions]
-        walk = Walk(self.network, self.network, self.samples, waves(self.line, chosen), targets=False, seed=self.settings.seed)
+        walk = Walk(
+            self.network, self.network, self.samples, waves(self.line, chosen), targets=False, seed=self.settings.seed
+        )
         todo = list(self.groups)
         for wave, moments in walk:
             for layer in wave:
@@ -242,7 +244,9 @@ class Pruner:
         base = self.original
         readers = {port.node for group in self.groups for port in group.readers}
         chosen = self.layers if self.settings.fit_all else [one for one in self.layers if one.name in readers]
-        for wave, moments in Walk(self.network, self.original, self.samples, waves(self.line, chosen), seed=self.settings.seed):
+        for wave, moments in Walk(
+            self.network, self.original, self.samples, waves(self.line, chosen), seed=self.settings.seed
+        ):
             for layer in wave:
                 target = layer.fits
                 if moments[layer.name].rows < layer.linear.inputs:
@@ -275,5 +279,3 @@ def columns_of(port: Port, layer: Layer) -> NDArray[np.intp]:
     linear = layer.linear
     cells = linear.window.cells if linear.window is not None and linear.operator == "Conv" else 1
     return np.repeat(port.units, cells).reshape(linear.groups, linear.inputs)
-
-

@@ -192,7 +192,9 @@ class Walk:
             mine = stack.enter_context(self.network.part([*dict.fromkeys([*live, *taken])], first))
             sizes = mine.run(first)
             now = sum(array.nbytes for name, array in sizes.items() if name in live)
-            moves = number > 0 and (now <= 1.3 * width or number - start >= PATIENCE or now * len(self.samples.sizes) < 32 << 20)
+            moves = number > 0 and (
+                now <= 1.3 * width or number - start >= PATIENCE or now * len(self.samples.sizes) < 32 << 20
+            )
             wanted = [*dict.fromkeys([*(live if moves else []), *given])]
             theirs = None
             if both:
