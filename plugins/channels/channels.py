@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from studio.api import Artifact, Device, Need, Params, Pass, PassContext, PassResult, Range, Scope, Step, Survey, param
+from studio.api import Artifact, Device, Need, Params, Pass, PassContext, PassResult, Scope, Step, Survey, param
 
 if TYPE_CHECKING:
     import onnx_ir as ir

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from studio.api import Params
+from studio.api import Params, param
 
-from .channels import Channels, ChannelsParams, Target, param
+from .channels import Channels, ChannelsParams, Target
 
 
 class HeadsParams(ChannelsParams):

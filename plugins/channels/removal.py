@@ -84,7 +84,8 @@ class _State:
 
     def remove(self, units: Sequence[int]) -> float:
         """Take units out; give what it cost."""
-        columns = np.concatenate([self.columns[unit] for unit in units if unit < len(self.columns)] or [[]]).astype(int)
+        own_columns = [self.columns[unit] for unit in units if unit < len(self.columns)]
+        columns = np.concatenate([np.zeros(0, dtype=np.intp), *own_columns])
         if not len(columns):
             return 0.0
         own, across = self.weights[:, columns], self.inverse[columns]

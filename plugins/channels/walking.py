@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,9 @@ ROWS_AN_INPUT = 10
 BATCH = 16
 #: bytes of activations kept in memory; more go to disk
 IN_MEMORY = 256 << 20
+#: the cut moves to where the graph is at most this much wider, or where all samples take fewer bytes than this
+WIDER = 1.3
+ALWAYS = 32 << 20
 #: waves after which the cut moves on even where the graph is wide
 PATIENCE = 6
 
@@ -128,10 +131,20 @@ def read_samples(context: PassContext, inputs: Sequence[Any], limit: int, first:
 def _mask(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_] | None:
     """Find the input that says which positions are filled: zeros and ones, a row for each sample."""
     for name, array in arrays.items():
-        if "mask" in name.lower() and array.ndim == 2 and array.dtype.kind in "biuf":
-            if np.isin(array, (0, 1)).all() and array.any():
-                return np.asarray(array != 0)
+        named = "mask" in name.lower() and array.ndim == 2 and array.dtype.kind in "biuf"
+        if named and np.isin(array, (0, 1)).all() and array.any():
+            return np.asarray(array != 0)
     return None
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """Where the activations are kept: of both networks, their bytes for a batch, and the wave that follows."""
+
+    mine: Shelf
+    theirs: Shelf
+    width: float = float("inf")
+    wave: int = 0
 
 
 @dataclass
@@ -147,81 +160,69 @@ class Walk:
     layers: list[list[Layer]]
     targets: bool = True
     seed: int = 0
-    _depths: dict[str, int] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[tuple[list[Layer], dict[str, Moments]]]:
         """Give the moments of each wave of layers; the caller changes the network before it asks for the next."""
-        line = self.network.line
-        self._depths = _depths(line, self.layers)
-        with ExitStack() as stack:
-            shelves: list[Shelf | None] = [None, None]
-            stack.callback(lambda: [shelf.close() for shelf in shelves if shelf is not None])
-            start, width = 0, float("inf")
+        depths = _depths(self.network.line, self.layers)
+        cut = _Cut(self.samples.shelf, self.samples.shelf)
+        try:
             for number, wave in enumerate(self.layers):
-                live = _live(line, self._depths, number)
-                moments, shelves, width, start = self._wave(number, wave, live, shelves, width, start)
+                moments, after = self._wave(number, wave, _live(self.network.line, depths, number), cut)
+                if after is not cut:
+                    self._close(cut)
+                cut = after
                 yield wave, moments
+        finally:
+            self._close(cut)
+
+    def _close(self, cut: _Cut) -> None:
+        for shelf in (cut.mine, cut.theirs):
+            if shelf is not self.samples.shelf:
+                shelf.close()
 
     def _wave(
-        self,
-        number: int,
-        wave: Sequence[Layer],
-        live: Sequence[str],
-        shelves: list[Shelf | None],
-        width: float,
-        start: int,
-    ) -> tuple[dict[str, Moments], list[Shelf | None], float, int]:
-        context = self.network.context
-        taken = list(dict.fromkeys([layer.input for layer in wave] + [layer.skip for layer in wave if layer.skip]))
-        given = list(dict.fromkeys((layer.total or layer.output) for layer in wave if layer.fits))
-        if not self.targets:
-            given = []
-        moments = {
-            layer.name: Moments(
-                Site(layer.name, layer.linear, layer.input, layer.output if layer.fits and given else ""),
-                rows_for(layer.linear, self.samples.count),
-            )
-            for layer in wave
-        }
+        self, number: int, wave: Sequence[Layer], live: Sequence[str], cut: _Cut
+    ) -> tuple[dict[str, Moments], _Cut]:
+        """Run all samples from the cut to a wave of layers; the cut moves up to them where that is worth it."""
+        taken = [layer.input for layer in wave] + [layer.skip for layer in wave if layer.skip]
+        given = [layer.total or layer.output for layer in wave if layer.fits and self.targets]
+        moments = {layer.name: self._moments(layer) for layer in wave}
         random = np.random.default_rng([self.seed, number])
-        first = self._feeds(shelves[0], 0)
         both = self.original is not self.network
-        moves = False
-        fresh: list[Shelf | None] = [None, None]
         with ExitStack() as stack:
-            mine = stack.enter_context(self.network.part([*dict.fromkeys([*live, *taken])], first))
-            sizes = mine.run(first)
-            now = sum(array.nbytes for name, array in sizes.items() if name in live)
-            moves = number > 0 and (
-                now <= 1.3 * width or number - start >= PATIENCE or now * len(self.samples.sizes) < 32 << 20
-            )
-            wanted = [*dict.fromkeys([*(live if moves else []), *given])]
-            theirs = None
+            wanted = dict.fromkeys([*live, *taken, *([] if both else given)])
+            mine = stack.enter_context(self.network.part(list(wanted), cut.mine.get(0)))
+            width = sum(array.nbytes for name, array in mine.run(cut.mine.get(0)).items() if name in live)
+            after = self._next(number, width, cut, both)
+            theirs = mine
             if both:
-                theirs = stack.enter_context(self.original.part(wanted, self._feeds(shelves[1], 0)))
-            elif given:
-                mine = stack.enter_context(self.network.part([*dict.fromkeys([*live, *taken, *given])], first))
-            if moves:
-                fresh = [Shelf(context.workdir), Shelf(context.workdir) if both else None]
+                wanted = dict.fromkeys([*(live if after is not cut else ()), *given])
+                theirs = stack.enter_context(self.original.part(list(wanted), cut.theirs.get(0)))
             for index, size in enumerate(self.samples.sizes):
-                context.reporter.check()
-                inputs = mine.run(self._feeds(shelves[0], index))
-                outputs = theirs.run(self._feeds(shelves[1], index)) if theirs is not None else inputs
+                self.network.context.reporter.check()
+                inputs = mine.run(cut.mine.get(index))
+                outputs = theirs.run(cut.theirs.get(index)) if both else inputs
                 for layer in wave:
                     _observe(layer, moments[layer.name], inputs, outputs, size, self.samples.masks[index], random)
-                if moves:
-                    for shelf, arrays in zip(fresh, (inputs, outputs), strict=True):
-                        if shelf is not None:
-                            shelf.put(index, {name: arrays[name] for name in live})
-        if moves:
-            for shelf in shelves:
-                if shelf is not None:
-                    shelf.close()
-            return moments, fresh, float(now), number
-        return moments, shelves, width, start
+                if after is not cut:
+                    after.mine.put(index, {name: inputs[name] for name in live})
+                if after is not cut and both:
+                    after.theirs.put(index, {name: outputs[name] for name in live})
+        return moments, after
 
-    def _feeds(self, shelf: Shelf | None, index: int) -> Mapping[str, NDArray[Any]]:
-        return (self.samples.shelf if shelf is None else shelf).get(index)
+    def _next(self, number: int, width: int, cut: _Cut, both: bool) -> _Cut:
+        """Say where the cut is after a wave: at its inputs where they are narrow, or the way from it has got long."""
+        narrow = width <= WIDER * cut.width or width * len(self.samples.sizes) < ALWAYS
+        if not number or not (narrow or number - cut.wave >= PATIENCE):
+            return cut
+        folder = self.network.context.workdir
+        mine = Shelf(folder)
+        return _Cut(mine, Shelf(folder) if both else mine, width, number)
+
+    def _moments(self, layer: Layer) -> Moments:
+        output = layer.output if layer.fits and self.targets else ""
+        site = Site(layer.name, layer.linear, layer.input, output)
+        return Moments(site, rows_for(layer.linear, self.samples.count))
 
 
 def rows_for(linear: Linear, samples: int) -> int:
@@ -240,10 +241,7 @@ def _observe(
 ) -> None:
     x, y = inputs[layer.input], None
     if moments.site.output:
-        if layer.total:
-            y = np.asarray(outputs[layer.total] - inputs[layer.skip])
-        else:
-            y = outputs[layer.output]
+        y = outputs[layer.total] - inputs[layer.skip] if layer.total else outputs[layer.output]
     if mask is not None and layer.linear.window is None and x.shape[: mask.ndim] == mask.shape and x.ndim > mask.ndim:
         moments.add(x[mask], y[mask] if y is not None else None, samples, random)
         return
