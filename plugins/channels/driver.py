@@ -32,6 +32,7 @@ from .group import Group
 from .network import Line
 from .prepare import fold_batchnorms
 from .pruning import Pruner, Settings
+from .recurrent import recurrent_layers, with_recurrence
 from .sites import Layer, add_biases, find_layers
 from .surveying import shrinks
 from .walking import read_samples
@@ -70,7 +71,10 @@ def prune(artifact: Artifact, params: ChannelsParams, context: PassContext, kind
     add_biases(model, context.scope)
     groups, warnings = find_groups(model, context.scope)
     line = Line(model)
-    layers = find_layers(line, context.scope)
+    layers = sorted(
+        [*find_layers(line, context.scope), *recurrent_layers(line, context.scope)], key=lambda layer: layer.place
+    )
+    groups = [with_recurrence(group, layers) for group in groups]
     usable, refused = _usable([group for group in groups if group.kind in kinds], layers, params)
     warnings += left_alone(refused)
     if not usable:
@@ -276,8 +280,9 @@ def _changes(removed: Removal, pruner: Pruner, point: Point) -> list[NodeChange]
     changes = list(removed.changes)
     listed = {change.node for change in changes}
     for layer in pruner.layers:
-        if layer.name not in listed and str(layer.weight.holder.name) in point.changed:
+        node = layer.weight.name
+        if node not in listed and str(layer.weight.holder.name) in point.changed:
             changes.append(
-                NodeChange(node=layer.name, operator=layer.weight.node.op_type, change="rewritten", detail="fitted")
+                NodeChange(node=node, operator=layer.weight.node.op_type, change="rewritten", detail="fitted")
             )
     return changes

@@ -52,7 +52,7 @@ class Layer:
     @property
     def fits(self) -> bool:
         """Say whether its outputs are rows that it can be fitted to."""
-        return self.linear.operator != "ConvTranspose" and not self.linear.left
+        return self.linear.operator in ("Conv", "Gemm", "MatMul") and not self.linear.left
 
     def matrix(self, network: Network) -> Matrix:
         """Give its weight as ``(groups, outputs, inputs)``."""
@@ -167,16 +167,16 @@ def waves(line: Line, layers: Sequence[Layer]) -> list[list[Layer]]:
     """Put layers together, in order, that do not depend on one another."""
     found: list[list[Layer]] = []
     depth: dict[str, int] = {}
-    by_place = {layer.place: layer for layer in layers}
+    by_place: dict[int, list[Layer]] = {}
+    for layer in layers:
+        by_place.setdefault(layer.place, []).append(layer)
     wave_of: dict[str, int] = {}
     for place, node in enumerate(line.nodes):
         level = max((depth.get(name, 0) for name in line.reads[place]), default=0)
-        layer = by_place.get(place)
-        if layer is not None:
-            if layer.skip:
-                level = max(level, depth.get(layer.skip, 0))
-            wave_of[layer.name] = level
-            level += 1
+        own = by_place.get(place, [])
+        level = max([level, *(depth.get(layer.skip, 0) for layer in own if layer.skip)])
+        wave_of.update((layer.name, level) for layer in own)
+        level += bool(own)
         for value in node.outputs:
             if value.name:
                 depth[str(value.name)] = level
