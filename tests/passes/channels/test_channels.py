@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 
 from studio.api import DataError, Scope, Step, open_artifact, read_model
 from tests.passes.calibrated import CPU, Samples, apply, error
+from tests.passes.channels.build import Net
+from tests.passes.channels.test_attention import DEPTH, HEADS, WIDTH, attend, split_heads, tokens
 from tests.passes.graph.harness import REGISTRY, ROOT, graph, node, run, save, survey, weight
 
 PASS = "prune.channels"
@@ -190,3 +193,57 @@ def test_the_sample_keeps_its_answers_at_six_tenths(tmp_path: Path) -> None:
     assert found >= right - 0.01
     assert result.artifact.bytes < 0.75 * open_artifact(path).bytes
     assert read_model(result.artifact).graph
+
+
+def test_states_of_recurrent_layers_go(tmp_path: Path) -> None:
+    hidden, copies = 16, 4
+    gates = [
+        weight(1, 4, hidden, 6),
+        weight(1, 4, hidden, hidden, seed=1) * np.float32(0.3),
+        weight(1, 8, hidden, seed=2),
+    ]
+    for array in gates:
+        array[:, :, hidden - copies :] = array[:, :, :copies]
+    w, r, b = (array.reshape(1, array.shape[1] * hidden, -1) for array in gates)
+    arrays = {"w": w, "r": r, "b": b.reshape(1, -1), "k": weight(hidden, 3, seed=3), "a": np.array([1], dtype=np.int64)}
+    nodes = [
+        node("LSTM", "x w r b", "h", name="lstm", hidden_size=hidden),
+        node("Squeeze", "h a", "s", name="squeeze"),
+        node("MatMul", "s k", "y", name="head"),
+    ]
+    path = save(tmp_path / "m.onnx", graph(nodes, [("x", (5, "batch", 6))], [("y", None)], arrays))
+    sequences = np.stack([weight(5, 6, seed=seed)[:, None] for seed in range(20)])
+    result, proto = apply(PASS, path, Samples(x=sequences), target="ratio", ratio=0.25, multiple=4, ridge=1e-6)
+    assert sizes(proto)["r"] == (1, 4 * 12, 12)
+    assert sizes(proto)["k"] == (12, 3)
+    assert error(path, result, {"x": sequences[3]}) < 1e-3
+    assert any(change.node == "lstm" for change in result.changes)
+
+
+def test_heads_go_whole(tmp_path: Path) -> None:
+    net = Net()
+    x = tokens(net)
+    q, k, v = (split_heads(net, net.linear(x, WIDTH, HEADS * DEPTH), HEADS, compute=True) for _ in range(3))
+    out = net.linear(attend(net, q, k, v, width=HEADS * DEPTH), HEADS * DEPTH, WIDTH)
+    model = net.model(net.op("Add", out, x))
+    path = tmp_path / "m.onnx"
+    ir.save(model, path)
+    data, unseen = weight(64, 5, WIDTH), {"x": weight(16, 5, WIDTH, seed=9)}
+    errors = []
+    for reconstruct in (True, False):
+        result, proto = apply("prune.heads", path, Samples(x=data), ratio=0.5, reconstruct=reconstruct)
+        assert result.notes["units_removed"] == HEADS // 2
+        assert (WIDTH, HEADS * DEPTH // 2) in sizes(proto).values()
+        errors.append(error(path, result, unseen))
+    assert errors[0] < 0.8 * errors[1]
+
+
+def test_activations_are_kept_on_disk_beyond_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    path, data = chain(tmp_path), Samples(x=images(40))
+    inside, _ = apply(PASS, path, data, ratio=0.3)
+    module = next(one for name, one in sys.modules.items() if name.endswith("channels.walking"))
+    monkeypatch.setattr(module, "IN_MEMORY", 0)
+    outside, _ = apply(PASS, path, data, ratio=0.3)
+    assert outside.artifact.sha256 == inside.artifact.sha256
