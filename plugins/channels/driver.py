@@ -178,7 +178,6 @@ class _Work:
 
     def _round(self, number: int, share: float) -> None:
         pruner, reporter = self.pruner, self.context.reporter
-        reporter.progress(number, 0, f"round {number + 1}: looking for what can go")
         curves = pruner.look()
         costs = self._costs()
         uniform = None
@@ -188,7 +187,6 @@ class _Work:
         if not reached:
             self.notes.append("The target could not be reached with these limits: as much as they allow is gone.")
         if pruner.settings.reconstruct:
-            reporter.progress(number, 0, f"round {number + 1}: fitting")
             pruner.fit()
         else:
             pruner.clear()

@@ -98,6 +98,7 @@ class Pruner:
                     waiting[layer.name] = moments[layer.name]
             for group in [one for one in todo if all(port.node in waiting for port in one.readers)]:
                 todo.remove(group)
+                self.context.reporter.progress(len(curves), len(self.groups), "what the output makes of each group")
                 curves.append(self._curve(group, waiting))
                 still = {port.node for other in todo for port in other.readers}
                 for port in group.readers:
@@ -247,6 +248,8 @@ class Pruner:
         for wave, moments in Walk(
             self.network, self.original, self.samples, waves(self.line, chosen), seed=self.settings.seed
         ):
+            self.context.reporter.progress(done, len(chosen), "fitting layers")
+            done += len(wave)
             for layer in wave:
                 target = layer.fits
                 if moments[layer.name].rows < layer.linear.inputs:
