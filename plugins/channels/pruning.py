@@ -245,6 +245,7 @@ class Pruner:
         base = self.original
         readers = {port.node for group in self.groups for port in group.readers}
         chosen = self.layers if self.settings.fit_all else [one for one in self.layers if one.name in readers]
+        done = 0
         for wave, moments in Walk(
             self.network, self.original, self.samples, waves(self.line, chosen), seed=self.settings.seed
         ):
