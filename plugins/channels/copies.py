@@ -34,6 +34,8 @@ class Copies:
     def of(cls, model: ir.Model) -> Copies:
         """Find the shared vectors of a model; the first user keeps the original."""
         copies = cls(model)
+        if (model.ir_version or 0) < 4:  # initializers had to be inputs then, and new inputs would be seen
+            return copies
         values = [*model.graph.initializers.values(), *(node.outputs[0] for node in model.graph if _is_constant(node))]
         taken = {str(value.name) for node in model.graph for value in node.outputs} | set(model.graph.initializers)
         for value in values:

@@ -24,6 +24,24 @@ if TYPE_CHECKING:
     from .resolve import Resolved
     from .tracer import Ragged
 
+#: operators that shapes are computed with, which may go when nothing uses the shape any more
+SHAPE_OPERATORS = frozenset(
+    [
+        "Add",
+        "Cast",
+        "Concat",
+        "Constant",
+        "Div",
+        "Gather",
+        "Identity",
+        "Mul",
+        "Shape",
+        "Slice",
+        "Sub",
+        "Squeeze",
+        "Unsqueeze",
+    ]
+)
 Gone = Mapping[str, "NDArray[Any] | Sequence[int]"]
 
 
@@ -54,6 +72,7 @@ class Cut:
     gone: NDArray[np.bool_]
     fixed: list[ir.Node] = field(default_factory=list)
     added: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    dropped: list[ir.Node] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         graph = self.tracer.model.graph
@@ -86,7 +105,8 @@ class Cut:
         if index >= len(node.inputs):
             node.resize_inputs(index + 1)
         node.replace_input_with(index, self._integers(node, f"{index}_sizes", new))
-        _drop_unused(old)
+        if old is not None and (str(old.name) in self.tracer.known or constant(old) is not None):
+            self.dropped += _drop_unused(old)
 
     def put_some(self, node: ir.Node, index: int, new: Mapping[int, int], length: int) -> None:
         """Set some entries of a vector that a node is given; the others are taken from it when the model runs."""
@@ -193,6 +213,8 @@ def remove(model: ir.Model, gone: Gone, analysis: Analysis | None = None) -> Rem
     for name in cut.added:
         operator = next(node.op_type for node in model.graph if node.name == name)
         found.append(NodeChange(node=name, operator=operator, change="added", detail="a size that does not follow"))
+    for node in cut.dropped:
+        found.append(NodeChange(node=analysis.tracer.names[node], operator=node.op_type, change="removed"))
     return Removal(tuple(found), cut.added, units)
 
 
@@ -272,7 +294,7 @@ def _slice_constants(cut: Cut) -> list[ir.Node]:
             ragged = None
         if ragged is None and all(keep is None for keep in keeps):
             continue
-        _replace(value, _sliced(tensor, keeps, ragged, cut))
+        put_content(value, _sliced(tensor, keeps, ragged, cut))
         users += [user for user, _ in value.uses() if user in cut.tracer.names]
     return users
 
@@ -299,13 +321,15 @@ def _sliced(
     return ir.LazyTensor(make, tensor.dtype, ir.Shape(shape), name=tensor.name)
 
 
-def _replace(value: ir.Value, tensor: ir.TensorProtocol) -> None:
+def put_content(value: ir.Value, tensor: ir.TensorProtocol) -> None:
+    """Give an initializer or the output of a Constant node other content, of any shape."""
     node = value.producer()
     if node is None:
         value.const_value = tensor
     else:
         node.attributes.clear()
         node.attributes.add(ir.AttrTensor("value", tensor))
+    value.type = value.type or ir.TensorType(tensor.dtype)
     value.shape = ir.Shape(tensor_sizes(tensor))
 
 
@@ -320,13 +344,17 @@ def _reshape_values(cut: Cut) -> None:
             value.shape = ir.Shape(dims)
 
 
-def _drop_unused(value: ir.Value | None) -> None:
-    """Remove a constant that nothing uses any more."""
+def _drop_unused(value: ir.Value | None) -> list[ir.Node]:
+    """Remove a constant or a computed shape that nothing uses any more, and what only led to it."""
     if value is None or value.uses() or value.is_graph_output():
-        return
+        return []
     node = value.producer()
     if node is None:
         if value.is_initializer() and not value.is_graph_input() and value.graph is not None:
             value.graph.initializers.pop(str(value.name), None)
-    elif node.op_type == "Constant" and node.graph is not None:
-        node.graph.remove(node, safe=True)
+        return []
+    if node.op_type not in SHAPE_OPERATORS or node.graph is None or any(output.uses() for output in node.outputs):
+        return []
+    before = list(node.inputs)
+    node.graph.remove(node, safe=True)
+    return [node, *(dropped for item in before for dropped in _drop_unused(item))]

@@ -165,26 +165,41 @@ def _sizes(tracer: Tracer, node: ir.Node, axes: Axes) -> tuple[int | str | None,
 
 def matmul(tracer: Tracer, node: ir.Node) -> None:
     """MatMul: the last axis but one of the second operand meets the last one of the first."""
-    one, other = given(node, 0), given(node, 1)
-    a, b = tracer.of(one), tracer.of(other)
-    shapes = tracer.shape(one), tracer.shape(other)
-    if not a or not b or shapes[0] is None or shapes[1] is None:
+    product_of(tracer, node, False, False)
+
+
+def product_of(tracer: Tracer, node: ir.Node, turn_left: bool, turn_right: bool) -> None:
+    """Follow a product of stacks of matrices.
+
+    Parameters
+    ----------
+    turn_left, turn_right
+        Whether the last two axes of the first and of the second operand change places before.
+    """
+    left = _matrices(tracer, given(node, 0), turn_left)
+    right = _matrices(tracer, given(node, 1), turn_right)
+    if left is None or right is None:
         give_up(tracer, node)
         return
+    (a, a_shape), (b, b_shape) = left, right
     rows = a[-2] if len(a) > 1 else None
     columns = b[-1] if len(b) > 1 else None
-    right = b[-2] if len(b) > 1 else b[0]
-    _product(tracer, node, a[-1], right, rows, columns)
-    batch = broadcast(tracer, node, [(a[:-2], shapes[0][:-2]), (b[:-2], shapes[1][:-2])])
+    _product(tracer, node, a[-1], b[-2] if len(b) > 1 else b[0], rows, columns)
+    batch = broadcast(tracer, node, [(a[:-2], a_shape[:-2]), (b[:-2], b_shape[:-2])])
     tracer.heads.extend(ids for ids in batch if ids is not None)
-    sizes = [
-        *broadcast_sizes(shapes[0][:-2], shapes[1][:-2]),
-        *shapes[0][-2:-1],
-        *(shapes[1][-1:] if len(b) > 1 else ()),
-    ]
+    sizes = [*broadcast_sizes(a_shape[:-2], b_shape[:-2]), *a_shape[-2:-1], *(b_shape[-1:] if len(b) > 1 else ())]
     axes = [*batch, *([rows] if len(a) > 1 else []), *([columns] if len(b) > 1 else [])]
-    tracer.count(tracer.volume([*sizes, shapes[0][-1]]), a[-1], rows, columns, *batch)
+    tracer.count(tracer.volume([*sizes, a_shape[-1]]), a[-1], rows, columns, *batch)
     tracer.set(node.outputs[0], axes, sizes)
+
+
+def _matrices(tracer: Tracer, value: ir.Value | None, turn: bool) -> tuple[Axes, tuple[Size, ...]] | None:
+    axes, shape = tracer.of(value), tracer.shape(value)
+    if not axes or shape is None:
+        return None
+    if turn and len(axes) > 1:
+        return [*axes[:-2], axes[-1], axes[-2]], (*shape[:-2], shape[-1], shape[-2])
+    return axes, shape
 
 
 def _product(

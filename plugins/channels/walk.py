@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import rules_einsum, rules_indexing, rules_layout, rules_linear, rules_pointwise, rules_recurrent
+from . import rules_contrib, rules_einsum, rules_indexing, rules_layout, rules_linear, rules_pointwise, rules_recurrent
 from .arithmetic import AWARE, follow, uses
 from .rules import Rule, give_up
 from .sizes import DOMAINS
@@ -24,7 +24,8 @@ def walk(model: ir.Model) -> Tracer:
     """Follow the elements of a model's main graph through all its nodes."""
     tracer = Tracer(model)
     for node in model.graph:
-        rule = RULES.get(node.op_type) if node.domain in DOMAINS else None
+        rules = RULES if node.domain in DOMAINS else rules_contrib.RULES if node.domain == rules_contrib.DOMAIN else {}
+        rule = rules.get(node.op_type)
         if follow(tracer, node):
             continue
         _sizes_used(tracer, node)

@@ -94,7 +94,11 @@ class Net:
         results = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in outputs]
         weights = [numpy_helper.from_array(array, name) for name, array in self.weights.items()]
         graph = helper.make_graph(self.nodes, "net", inputs, results, weights)
-        proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
+        proto = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", self.opset), helper.make_opsetid("com.microsoft", 1)],
+            ir_version=8,
+        )
         proto = onnx.shape_inference.infer_shapes(proto, data_prop=True)
         for value in proto.graph.output:
             if not value.type.tensor_type.HasField("shape"):  # which the checker refuses

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from plugins.channels.group import Group
 from plugins.channels.sizes import small_integers
 
 from .build import Net, check
+from .truth import removed_without_trace
 
 WIDTH, HEADS, DEPTH = 12, 4, 3
 
@@ -196,3 +198,43 @@ def test_recurrent(operator: str, directions: int) -> None:
     (states,) = named(analysis.groups, "states")
     assert states.size == 8
     assert next(node for node in smaller.graph if node.op_type == operator).attributes["hidden_size"].as_int() == 5
+
+
+def test_fused_operators_of_an_engine() -> None:
+    net = Net()
+    x = tokens(net)
+    hidden = net.op("BiasGelu", net.op("MatMul", x, net.weight(WIDTH, 16)), net.weight(16), domain="com.microsoft")
+    out = net.op("FusedMatMul", hidden, net.weight(WIDTH, 16), transB=1, domain="com.microsoft")
+    ones = net.weight(WIDTH), net.weight(WIDTH)
+    y = net.op("SkipLayerNormalization", x, out, *ones, domain="com.microsoft")
+    model = net.model(net.linear(y, WIDTH, 5))
+    model.opset_imports["com.microsoft"] = 1
+    model.graph.outputs[0].shape = ir.Shape(["N", "S", 5])
+    analysis, _, _ = removed_without_trace(model, net.feeds)
+    assert [(group.size, bool(group.locked)) for group in analysis.groups] == [(16, False), (WIDTH, True), (5, True)]
+
+
+def test_fused_convolution() -> None:
+    net = Net()
+    x = net.input("x", ["N", 3, 6, 6])
+    first = net.conv(x, 3, 8)
+    added = net.op(
+        "FusedConv", first, net.weight(8, 8, 1, 1), net.weight(8), first, activation="Relu", domain="com.microsoft"
+    )
+    model = net.model(net.head(added, 8))
+    model.opset_imports["com.microsoft"] = 1
+    analysis, _, _ = removed_without_trace(model, net.feeds)
+    assert [(len(group.makers), bool(group.locked)) for group in analysis.groups] == [(2, False), (1, True)]
+
+
+def test_a_computed_shape_that_becomes_constant_goes() -> None:
+    net = Net()
+    x = net.input("x", ["N", 5, WIDTH])
+    hidden = net.linear(x, WIDTH, 8)
+    wide = net.op("Reshape", hidden, computed(net, hidden, 4, 2))
+    out = net.linear(net.op("Reshape", net.op("Relu", wide), net.ints(0, 0, 8)), 8, 5)
+    analysis, removal, smaller = check(net, out)
+    assert [group.size for group in analysis.groups if not group.locked] == [4, 2]
+    removed = [change.operator for change in removal.changes if change.change == "removed"]
+    assert sorted(removed) == ["Concat", "Gather", "Gather", "Shape", "Unsqueeze", "Unsqueeze"]
+    assert not {"Concat", "Shape"} & {node.op_type for node in smaller.graph}

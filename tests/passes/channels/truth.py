@@ -12,25 +12,16 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from plugins.channels.analysis import Analysis, analyze
-from plugins.channels.cutting import Removal, remove
+from plugins.channels.cutting import Removal, put_content, remove
 from plugins.channels.group import Group
 from plugins.channels.sizes import constant
 from studio.api import Scope
 
 #: operators whose constants may be zero at a unit that is to contribute nothing
 ZEROED = {
-    "Conv",
-    "ConvTranspose",
-    "Gemm",
-    "MatMul",
-    "BatchNormalization",
-    "Add",
-    "LSTM",
-    "GRU",
-    "RNN",
-    "Gather",
-    "Einsum",
-}
+    "Add", "BatchNormalization", "BiasGelu", "Conv", "ConvTranspose", "Einsum", "FusedConv", "FusedMatMul",
+    "Gather", "Gemm", "GRU", "LSTM", "MatMul", "RNN",
+}  # fmt: skip
 Feeds = dict[str, NDArray[Any]]
 
 
@@ -60,13 +51,7 @@ def silence(model: ir.Model, analysis: Analysis, gone: dict[str, NDArray[np.intp
                     group[:, np.isin(row, units)] = 0
             else:
                 np.moveaxis(array, place.axis, 0)[np.isin(place.units, units)] = 0
-            fresh = ir.tensor(array, name=tensor.name)
-            node = value.producer()
-            if node is None:
-                value.const_value = fresh
-            else:
-                node.attributes.clear()
-                node.attributes.add(ir.AttrTensor("value", fresh))
+            put_content(value, ir.tensor(array, name=tensor.name))
 
 
 def _users(value: ir.Value) -> list[Any]:
