@@ -142,7 +142,8 @@ def _in_half_arithmetic(path: Path, feeds: Arrays) -> NDArray[Any]:
     from onnx.reference import ReferenceEvaluator
 
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(ReferenceEvaluator(str(path)).run(None, feeds)[0])
+        outputs: Any = ReferenceEvaluator(str(path)).run(None, feeds)
+    return np.asarray(outputs[0])
 
 
 def test_masks_are_clipped_and_tiny_weights_counted(tmp_path: Path) -> None:
