@@ -97,6 +97,7 @@ class Calibrator:
         self._dataset = dataset
         self._reporter = reporter
         self._inputs = {value.name: value for value in self._model.graph.input}
+        self._defaults = {item.name for item in self._model.graph.initializer} & set(self._inputs)
         self._sizes = _sample_bytes(self._model.graph, tensors)
         self._batch = self._batch_size(most)
 
@@ -229,7 +230,7 @@ class Calibrator:
             if batch.first < skip:
                 continue
             feeds = self._feeds(batch.feeds)
-            arrays = [(name, feeds[name]) for name in group if name in self._inputs]
+            arrays = [(name, feeds[name]) for name in group if name in feeds]
             try:
                 arrays += zip(fetched, session.run(fetched, feeds) if fetched else (), strict=True)
             except Exception as error:
@@ -243,13 +244,15 @@ class Calibrator:
         """Check one batch; fill up the last one when the model's batch is fixed."""
         import numpy as np
 
-        missing = [name for name in self._inputs if name not in given]
+        missing = [name for name in self._inputs if name not in given and name not in self._defaults]
         if missing:
             raise DataError(
                 f"The calibration data has no array for the input {missing[0]!r}.", "Name its arrays after the inputs."
             )
         feeds = {}
         for name, value in self._inputs.items():
+            if name not in given:
+                continue
             array = np.asarray(given[name])
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise DataError(

@@ -25,7 +25,7 @@ from .expectation import assumed, half_speed
 from .finish import list_changes, unchanged, write_checked
 from .graph import count_operators, is_float, node_names, operators_by_name, quantized_already
 from .half import KEPT, convert, float_weights, losses, overflows, refuse_control_flow
-from .initializers import lift_constants
+from .initializers import lift_constants, part_outputs
 from .overflow import find_overflow
 from .prepare import open_named, save_prepared
 from .quiet import scratch_folder
@@ -100,6 +100,7 @@ class Float16(Pass):
         if not nodes:
             return unchanged(artifact, f"{overflow.warnings[0].rstrip('.')}")
         lift_constants(model.graph)
+        part_outputs(model.graph)
         chosen = set(nodes.values())
         left = [name for name in before if name not in chosen]
         warnings = (*overflow.warnings, *losses(float_weights(model, nodes)), *_advice(model, params, context.device))

@@ -52,6 +52,27 @@ def lift_constants(graph: ir.Graph) -> None:
             graph.remove(node, safe=True)
 
 
+def part_outputs(graph: ir.Graph) -> None:
+    """Let an Identity give each output that is an initializer: the converter would make such an output twice."""
+    import onnx_ir as ir
+
+    initializers = Initializers(graph)
+    for index, value in enumerate(graph.outputs):
+        tensor = value.const_value if value.is_initializer() and not value.is_graph_input() else None
+        if tensor is None:
+            continue
+        name = str(value.name)
+        held = initializers.add(f"{name}_held", tensor.numpy())
+        for user, at in list(value.uses()):
+            user.replace_input_with(at, held)
+        del graph.initializers[name]
+        given = ir.node("Identity", [held], name=f"{name}_given")
+        given.outputs[0].name, given.outputs[0].type, given.outputs[0].shape = name, value.type, value.shape
+        value.name = f"{name}_replaced"
+        graph.append(given)
+        graph.outputs[index] = given.outputs[0]
+
+
 def own_constants(graph: ir.Graph, selection: Selection) -> None:
     """Give each selected node weights and bias of its own, as initializers that no other node reads.
 

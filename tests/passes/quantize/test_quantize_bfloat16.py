@@ -125,7 +125,7 @@ def test_scope_and_repeated_steps(tmp_path: Path) -> None:
 def test_needs_data_only_when_it_looks_at_it() -> None:
     the_pass = get(BRAIN)
     assert the_pass.needs_for(the_pass.Params())
-    assert not the_pass.needs_for(the_pass.Params(least=0.0))
+    assert not the_pass.needs_for(the_pass.Params.model_validate({"least": 0.0}))
 
 
 def test_unknown_operators(tmp_path: Path) -> None:
