@@ -41,6 +41,8 @@ class Controller(QObject):
         Whether ``"open"``, ``"apply"``, ``"measure"``, ``"evaluate"`` or ``"export"`` is under way.
     themed(object)
         The `Tokens` of the theme that was put on.
+    node_asked(str)
+        A node of the shown variant is to be shown in the graph.
     """
 
     changed = Signal(str)
@@ -52,6 +54,7 @@ class Controller(QObject):
     samples = Signal(str, list, dict)
     busy = Signal(str, bool)
     themed = Signal(object)
+    node_asked = Signal(str)
 
     def __init__(self, session: Session, tokens: Tokens, parent: QObject | None = None) -> None:
         super().__init__(parent)

@@ -7,7 +7,7 @@ from PySide6.QtCore import QObject, Signal
 from studio.ui.controller import Controller
 from studio.ui.graph.beside import Beside
 from studio.ui.graph.canvas import GraphCanvas
-from studio.ui.graph.facts import NodeFacts
+from studio.ui.graph.facts import facts_of
 from studio.ui.graph.legend import Legend
 from studio.ui.graph.overlay import Overlay
 from studio.ui.graph.overlays import FACTUAL, figures_of, overlay_of
@@ -26,7 +26,7 @@ class Colouring(QObject):
 
     def __init__(self, controller: Controller, canvas: GraphCanvas, beside: Beside, legend: Legend) -> None:
         super().__init__(beside)
-        self.facts = NodeFacts(controller, self)
+        self.facts = facts_of(controller)
         self._canvas, self._beside, self._legend = canvas, beside, legend
         self._model: Shown | None = None
         self._key = PLAIN

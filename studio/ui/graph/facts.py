@@ -27,6 +27,11 @@ UNDER_WAY: dict[Kind, str] = {
 }
 
 
+def facts_of(controller: Controller) -> NodeFacts:
+    """Give the facts that every part of a window shares."""
+    return controller.findChild(NodeFacts) or NodeFacts(controller, controller)
+
+
 class NodeFacts(QObject):
     """Finds facts out in workers. `found` says that something new is there, `failed` that a job gave nothing."""
 

@@ -46,6 +46,8 @@ class GraphTab(QWidget):
         self._controller = controller
         self._scene: Scene | None = None
         self._wanted = ""
+        #: a node to show when the graph is laid out
+        self._sought = ""
         self._canvas = GraphCanvas(controller.tokens)
         self._details = NodeDetails()
         self._legend = Legend(controller.tokens)
@@ -147,7 +149,10 @@ class GraphTab(QWidget):
     def show_node(self, name: str) -> None:
         """Select a node and bring it to the middle; what it is in is opened first where it is collapsed."""
         scene = self._scene
-        if scene is None or name not in scene.index:
+        if scene is None:
+            self._sought = name
+            return
+        if name not in scene.index:
             self._title.setText(f"This graph has no node {name!r}.")
             return
         item = scene.item_of(name)
@@ -267,6 +272,9 @@ class GraphTab(QWidget):
         self._title.setText(f"{scene.nodes:,} nodes{hidden}")
         self._title.setToolTip(f"{len(scene.picture.blocks):,} blocks were found")
         self.colouring.refresh()
+        if self._sought:
+            name, self._sought = self._sought, ""
+            self.show_node(name)
 
     def _opened(self) -> set[str]:
         if self._scene is None:
