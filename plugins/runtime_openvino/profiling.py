@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 #: kernels that OpenVINO puts between others, to change the layout or the type
 _INSERTED = frozenset(["Reorder", "Convert"])
+_INTEGER = frozenset(["ConvInteger", "MatMulInteger"])
+#: what does arithmetic in the model, and what OpenVINO calls it
+_HEAVY = frozenset(["LSTM", "GRU", "RNN", "Conv", "ConvTranspose", "Gemm", "MatMul", *_INTEGER])
+_HEAVY_KERNELS = frozenset(["RNNSeq", "RNNCell", "Convolution", "Deconvolution", "FullyConnected", "MatMul"])
 #: operators of a model that OpenVINO makes several kernels of
 _TAKEN_APART = frozenset(["QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"])
 
@@ -97,17 +101,34 @@ def _origins(
     serves = list(sources)
     for index in reversed(range(len(kernels))):
         serves[index] = serves[index] or next((serves[user] for user in users[index] if serves[user]), ())
-    quantizers = {
-        name for name, node in zip(node_names(graph), graph.node, strict=True) if node.op_type in _TAKEN_APART
-    }
+    operators = dict(zip(node_names(graph), (node.op_type for node in graph.node), strict=True))
+    _give_the_nameless(sources, details, operators)
     found = []
     for index, detail in enumerate(details):
-        parts = tuple(name for name in serves[index] if name in quantizers)
-        part = parts if detail.get("layerType") not in _INSERTED else ()
-        own = sources[index] or part
+        between = detail.get("layerType") in _INSERTED
+        parts = () if between else tuple(name for name in serves[index] if operators[name] in _TAKEN_APART)
+        own = sources[index] or parts
+        # subtracting the zero point is a kernel of its own before an integer operator
+        helps = any(operators[name] in _INTEGER for name in serves[index])
         feeds = tuple(dict.fromkeys(name for user in users[index] for name in serves[user]))
-        found.append((own, feeds, not own))
+        found.append((own, feeds, not own and (between or helps)))
     return found
+
+
+def _give_the_nameless(
+    sources: list[tuple[str, ...]], details: list[dict[str, str]], operators: dict[str, str]
+) -> None:
+    """Give kernels that lost every name (a recurrent layer, say) the heavy nodes that no kernel has, in order."""
+    owned = {name for names in sources for name in names}
+    left = [name for name, operator in operators.items() if operator in _HEAVY and name not in owned]
+    nameless = [
+        index
+        for index, detail in enumerate(details)
+        if not sources[index] and detail.get("layerType") in _HEAVY_KERNELS
+    ]
+    if len(left) == len(nameless):
+        for index, name in zip(nameless, left, strict=True):
+            sources[index] = (name,)
 
 
 def _users(kernels: list[Any]) -> list[list[int]]:

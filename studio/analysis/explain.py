@@ -57,7 +57,7 @@ def explain(
     )
     label = f"measure {variant.name} beside {baseline.name}"
     found = work.run_task(
-        "measure", request, label, artifact=baseline.artifact, exclusive=True, fresh=True, partial=True, watch=watch
+        "measure", request, label, artifact=baseline.artifact, exclusive=True, fresh=True, watch=watch
     )
     first, second = MeasuredPair.model_validate(found).made
     other = options.model_copy(update={"run": variant_run or options.run})

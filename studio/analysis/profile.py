@@ -49,9 +49,7 @@ def profile_model(
         seed=options.seed,
     )
     label = f"benchmark {subject.name} on {subject.device.spec}"
-    found = work.run_task(
-        "measure", request, label, artifact=subject.artifact, exclusive=True, fresh=True, partial=True, watch=watch
-    )
+    found = work.run_task("measure", request, label, artifact=subject.artifact, exclusive=True, fresh=True, watch=watch)
     (clean,) = MeasuredPair.model_validate(found).made
     return with_clean(profile_layers(work, subject, options, source=source, watch=watch), clean)
 

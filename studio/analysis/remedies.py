@@ -30,7 +30,7 @@ def _remedy(cause: Cause, baseline: Side, variant: Side) -> Remedy | None:
     if cause.kind == "reorder":
         return Remedy(text="Clean the graph up: transposes that cancel are removed.", step="graph.clean")
     if cause.kind == "still in float":
-        return _quantize_more(variant)
+        return _quantize_more(cause, variant)
     if cause.kind == "oversubscription":
         return Remedy(text=f"Use at most {variant.cores} threads here: --threads {variant.cores}.")
     if cause.kind == "fallback":
@@ -97,11 +97,17 @@ def _fuse(variant: Side) -> Remedy:
     return Remedy(text="Fuse the operators in the graph.", step="graph.fuse")
 
 
-def _quantize_more(variant: Side) -> Remedy:
-    if _dynamic(variant):
+def _quantize_more(cause: Cause, variant: Side) -> Remedy:
+    concerned = [layer for layer in variant.profile.layers if layer.cores and set(layer.nodes) & set(cause.nodes)]
+    if any(layer.stated_integer and not layer.integer for layer in concerned):
         return Remedy(
-            text=f"{variant.profile.device} runs dynamic quantization in float: quantize statically.",
+            text=f"{variant.profile.device} runs this quantization in float: quantize statically.",
             step="quantize.static",
+        )
+    if any("MatMul" in layer.operator for layer in concerned):
+        return Remedy(
+            text="Quantize products of two activations too, unless their accuracy forbids it.",
+            step="quantize.static:activation_matmul=true",
         )
     return Remedy(
         text="Quantize them too, unless their accuracy forbids it.",

@@ -110,7 +110,9 @@ def _row(profile: Profile) -> ProfileRow:
 
 
 def _layer(layer: LayerProfile, profile: Profile) -> tuple[str, ...]:
-    nodes = " + ".join(layer.nodes) if layer.nodes else f"inserted before {', '.join(layer.feeds[:1]) or layer.name}"
+    nodes = " + ".join(layer.nodes) or layer.name
+    if layer.inserted:
+        nodes = f"inserted before {', '.join(layer.feeds[:1]) or 'the output'}"
     return (
         layer.operator,
         f"{layer.milliseconds:.3f} ms",

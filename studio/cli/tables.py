@@ -88,7 +88,10 @@ def _layers(console: Console, row: BenchModel) -> None:
 def _layer(node: ExecutedNode, total: int) -> tuple[str, ...]:
     share = f"{100 * node.nanoseconds / total:.1f} %" if total else ""
     time = f"{node.nanoseconds / 1e6:.3f} ms"
-    return (node.operator, time, share, node.name, f"{node.kernel} {node.precision}".strip(), ", ".join(node.sources))
+    runs = ", ".join(node.sources)
+    if node.inserted:
+        runs = f"inserted before {', '.join(node.feeds[:1]) or 'the output'}"
+    return (node.operator, time, share, node.name, f"{node.kernel} {node.precision}".strip(), runs)
 
 
 def print_evaluations(console: Console, rows: Sequence[EvaluationRow]) -> None:

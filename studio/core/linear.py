@@ -131,6 +131,8 @@ class Linear:
             for piece in _picked(channels_last.shape[1], most, ROWS, random):
                 block = channels_last[:, piece].reshape(-1, self.groups, self.inputs)
                 yield _float(block.swapaxes(0, 1)), None
+        elif self._is_pointwise:
+            yield from self._points(inputs, outputs, most, random)
         else:
             for index in range(len(inputs)):
                 yield from self._patches(inputs[index], None if outputs is None else outputs[index], most, random)
@@ -153,6 +155,28 @@ class Linear:
         samples = inputs.shape[0] if inputs.ndim > 1 else 1
         for piece in _picked(len(flat), most * max(1, samples), ROWS, random):
             yield _float(flat[piece])[None], None if given is None else _float(given[piece])[None]
+
+    @property
+    def _is_pointwise(self) -> bool:
+        """Say whether a convolution takes each position by itself, where it stands."""
+        window = self.window
+        if window is None or self.groups != 1 or window.cells != 1 or window.auto_pad not in ("", "NOTSET", "VALID"):
+            return False
+        return all(stride == 1 for stride in window.strides) and not any(window.pads)
+
+    def _points(
+        self, inputs: NDArray[Any], outputs: NDArray[Any] | None, most: int, random: np.random.Generator
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
+        """Take positions of all samples at once."""
+        flat = inputs.reshape(*inputs.shape[:2], -1)
+        given = None if outputs is None else outputs.reshape(*outputs.shape[:2], -1)
+        samples, _, places = flat.shape
+        for piece in _picked(samples * places, most * samples, ROWS, random):
+            sample, place = piece // places, piece % places
+            yield (
+                _float(flat[sample, :, place])[None],
+                None if given is None else _float(given[sample, :, place])[None],
+            )
 
     def _patches(
         self, sample: NDArray[Any], output: NDArray[Any] | None, most: int, random: np.random.Generator

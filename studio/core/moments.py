@@ -50,7 +50,7 @@ class Site:
 
 
 class Moments:
-    """Sums over the rows of a layer; float64.
+    """Sums over the rows of a layer, of at most `most` rows for each sample; float64.
 
     Attributes
     ----------
@@ -70,10 +70,11 @@ class Moments:
         Shapes of the last input and output that were added.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, most: int = ROWS_OF_SAMPLE) -> None:
         import numpy as np
 
         linear = site.linear
+        self.most = most
         self.site, self.rows, self.samples, self.seen = site, 0, 0, 0
         size = (linear.groups, linear.inputs)
         self.xx: NDArray[np.float64] = np.zeros(size if site.diagonal else (*size, linear.inputs))
@@ -103,7 +104,7 @@ class Moments:
         self.samples += samples
         self.shapes = (inputs.shape, outputs.shape if outputs is not None else ())
         self.seen += self.site.linear.positions(inputs.shape, self.shapes[1] or inputs.shape)
-        for x, y in self.site.linear.rows(inputs, outputs, ROWS_OF_SAMPLE, random):
+        for x, y in self.site.linear.rows(inputs, outputs, self.most, random):
             if not np.isfinite(x).all() or (y is not None and not np.isfinite(y).all()):
                 raise DataError(
                     f"The calibration data gives NaN or infinity at {self.site.key!r}.",

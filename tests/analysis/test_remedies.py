@@ -58,6 +58,16 @@ def test_conversions_become_fewer(extra: object, step: str) -> None:
     assert remedy(FLOAT, variant, "conversion").step == step
 
 
+def test_what_stays_in_float() -> None:
+    eight_bits = layer("a", 0.5, "QLinearConv", precision="u8")
+    product = side(eight_bits, layer("b", 1.5, "MatMul"))
+    assert remedy(FLOAT, product, "still in float").step == "quantize.static:activation_matmul=true"
+    refused = side(eight_bits, layer("b", 1.5, operators=("ConvInteger",)))
+    assert remedy(FLOAT, refused, "still in float").step == "quantize.static"
+    other = side(eight_bits, layer("b", 1.5))
+    assert remedy(FLOAT, other, "still in float").step == "quantize.static:operators=Conv|Gemm|MatMul|ConvTranspose"
+
+
 def test_too_many_threads() -> None:
     variant = side(layer("a", 5.0), threads=8)
     assert "--threads 2" in remedy(side(layer("a", 1.0), threads=2), variant, "oversubscription").text

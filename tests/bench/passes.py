@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+#: samples that passes calibrate on, generated
+SAMPLES = 16
 #: seconds after which a row is given up
 PATIENCE = 900
 
@@ -51,6 +53,17 @@ ROWS = (
     Row("graph.memory-plan", {}),
     Row("graph.fold-preprocessing", {}, large=False),
     Row("graph.layout", {"inputs": "nhwc", "outputs": "nhwc"}),
+    Row("quantize.static", {"samples": SAMPLES}, "quantize_static", large=False),
+    Row("quantize.dynamic", {}, "quantize_dynamic"),
+    Row("quantize.float16", {"samples": 0}, "float16"),
+    Row("quantize.bfloat16", {"least": 0.0}),
+    Row("quantize.weights", {}),
+    Row("prune.channels", {"samples": SAMPLES}, large=False),
+    Row("prune.layers", {"samples": SAMPLES}, large=False),
+    Row("prune.unstructured", {}),
+    Row("prune.semi-structured", {}),
+    Row("factorize.low-rank", {"samples": SAMPLES, "time_check": False}, large=False),
+    Row("factorize.cluster", {}),
 )
 
 
@@ -94,12 +107,49 @@ def converter(source: Path, target: Path) -> None:
     onnx.save(onnx.version_converter.convert_version(onnx.load(str(source)), 21), str(target))
 
 
+def static(source: Path, target: Path) -> None:
+    """Quantize with ONNX Runtime, ranges from generated samples."""
+    import numpy as np
+    from onnxruntime.quantization import CalibrationDataReader, quantize_static
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        left = SAMPLES
+
+        def get_next(self) -> dict[str, Any] | None:
+            self.left -= 1
+            return (
+                {"x": np.random.default_rng(self.left).normal(size=(1, 8, 8, 8)).astype(np.float32)}
+                if self.left >= 0
+                else None
+            )
+
+    quantize_static(source, target, Reader())
+
+
+def dynamic(source: Path, target: Path) -> None:
+    """Quantize the weights with ONNX Runtime."""
+    from onnxruntime.quantization import quantize_dynamic
+
+    quantize_dynamic(source, target, use_external_data_format=source.stat().st_size < 1 << 20)
+
+
+def half(source: Path, target: Path) -> None:
+    """Convert with the transformers' tool of ONNX Runtime."""
+    import onnx
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    onnx.save(convert_float_to_float16(onnx.load(str(source))), str(target), save_as_external_data=True)
+
+
 PEERS: dict[str, Callable[[Path, Path], None]] = {
     "onnxslim": slim,
     "onnxscript.optimizer": script,
     "onnxruntime": engine,
     "onnx.utils.Extractor": extractor,
     "onnx.version_converter": converter,
+    "quantize_static": static,
+    "quantize_dynamic": dynamic,
+    "float16": half,
 }
 
 
@@ -196,9 +246,11 @@ def _prepare(kind: str, name: str, params: dict[str, Any], model: Path, folder: 
     import onnx
     import onnx_ir
 
-    from studio.api import PassContext, open_artifact
+    from studio.api import Engine, PassContext, open_artifact
     from studio.core.params import parse_params
-    from studio.core.registry import scan
+    from studio.core.verify import order_places
+    from studio.jobs.tasks.surroundings import data_for, find_places
+    from studio.locations import load_registry
 
     assert onnx and onnx_ir
     if kind == "peer":
@@ -209,10 +261,16 @@ def _prepare(kind: str, name: str, params: dict[str, Any], model: Path, folder: 
             return target
 
         return call
-    one = scan(ROOT / "plugins").get_pass(name)
-    artifact = open_artifact(model)
+    registry = load_registry()
+    one, artifact = registry.get_pass(name), open_artifact(model)
     values = parse_params(one.Params, params)
-    return lambda: one.apply(artifact, values, PassContext(workdir=folder)).artifact.path
+    places = order_places(find_places(registry), None)
+    context = PassContext(
+        workdir=folder,
+        calibration=data_for(registry, artifact, None) if one.needs_for(values) else None,
+        engine=Engine(places, Path(tempfile.mkdtemp(dir=folder))),
+    )
+    return lambda: one.apply(artifact, values, context).artifact.path
 
 
 if __name__ == "__main__":

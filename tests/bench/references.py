@@ -6,7 +6,8 @@
 Every row is a ratio of medians (reference over Burnish: above 1, Burnish measured less) with a 95 % interval,
 then the ratio of the least latencies, which tells most where other programs keep the machine busy:
 
-- "in pairs": Burnish's call and the engine's own, both loaded in one process, timed in turns;
+- "in pairs": Burnish's call and the engine's own, both loaded in one process, timed in turns, less the time in
+  which other programs had the processor;
 - "benchmark_app": Burnish's worker and benchmark_app, each a process of its own in every round, in random
   order. Processes differ by where their memory lies and by what the machine does meanwhile: give rounds.
 """
@@ -20,6 +21,7 @@ import re
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from studio.api import Artifact, Device, RunOptions, open_artifact
 from studio.core.bootstrap import resample
 from studio.core.pairs import TimingOptions, measure_alone, measure_pair
 from studio.core.report import SilentReporter
+from studio.core.runqueue import waited_ns
 from studio.core.statistics import compare
 from studio.jobs.tasks.feeding import Feeds, feed
 from studio.jobs.tasks.surroundings import find_place
@@ -145,7 +148,7 @@ def _pairs(model: Path, engine: str, threads: int, seconds: float, dims: Mapping
     direct = DIRECT[engine](artifact.path, threads, feeds.arrays)
     with runtime.load(artifact, device, _options(threads)) as loaded:
         options = TimingOptions(seconds=3 * seconds)
-        found = measure_pair(direct, loaded.bind(feeds.arrays), options, SilentReporter())
+        found = measure_pair(direct, loaded.bind(feeds.arrays), options, SilentReporter(), clock=_own_time)
     estimate = compare(found.baseline.samples_ns, found.variant.samples_ns)
     return {
         "ours": statistics.median(found.variant.samples_ns) / 1e6,
@@ -153,6 +156,11 @@ def _pairs(model: Path, engine: str, threads: int, seconds: float, dims: Mapping
         "ratio": [estimate.ratio, estimate.low, estimate.high],
         "least": min(found.baseline.samples_ns) / min(found.variant.samples_ns),
     }
+
+
+def _own_time() -> int:
+    """Nanoseconds now, less what other programs took of the processor from this thread."""
+    return time.perf_counter_ns() - (waited_ns() or 0)
 
 
 def _onnxruntime(path: Path, threads: int, feeds: Mapping[str, Any]) -> Callable[[], Any]:

@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto
 
 from studio.api import Accelerator, LoadedModel, RunOptions, RuntimeLoadError, open_artifact
-from tests.runtimes.models import FLOAT, conv, model, node, random, save, unary, unknown_operator, value
+from tests.runtimes.models import FLOAT, conv, lstm, model, node, random, save, unary, unknown_operator, value
 from tests.runtimes.plugins import cpu, module, runtime
 
 GPU = {
@@ -209,3 +209,10 @@ def test_names_that_openvino_extends_are_found() -> None:
     originals = module("openvino", "profiling")._originals
     known = {"/layer1/conv": "/layer1/conv", "y": "relu"}
     assert originals("/layer1/conv/WithoutBiases,y,/elsewhere/z", known) == ("/layer1/conv", "relu")
+
+
+def test_a_recurrent_layer_that_lost_its_name_is_found_and_not_called_inserted(tmp_path: Path) -> None:
+    with runtime("openvino").load(save(lstm(), tmp_path), cpu("openvino"), RunOptions()) as loaded:
+        executed = loaded.profile({"x": random(5, 2, 2)}, 3) or ()
+    assert [item.sources for item in executed if item.operator == "RNNSeq"] == [("lstm",)]
+    assert not any(item.inserted for item in executed if item.operator == "RNNSeq")
