@@ -70,7 +70,12 @@ class ClassesPage(QWidget):
             if found is None
             else f"{found.model_name} on {found.dataset}, {found.estimate.samples:,} samples, {found.device}"
         )
-        self.table.set_rows(class_rows(found, before))
+        rows = class_rows(found, before)
+        self.table.set_rows(rows)
+        for place, (title, _) in enumerate(HEADS[1:], 1):
+            # not every metric has every figure
+            known = title == "Samples" or not rows or any(item.cells[place] != "–" for item in rows)
+            self.table.setColumnHidden(place, not known)
         self.matrix.set_counts(found.details.get("confusion", []) if found is not None else [])
 
     def _ask(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QFormLayout, QLineEdit, QPushButton, QScrollArea, QWidget
 
 from studio.analysis.data_check import check_data
@@ -63,7 +64,7 @@ class DataPage(QWidget):
         inner = QWidget()
         inside = column(inner, margins=(8, 8, 8, 8), spacing=10)
         inside.addLayout(form)
-        inside.addWidget(self.check)
+        inside.addWidget(self.check, 0, Qt.AlignmentFlag.AlignLeft)
         inside.addWidget(self.findings)
         inside.addWidget(self.note)
         inside.addStretch(1)

@@ -51,7 +51,7 @@ def time_overlay(scene: Scene, profile: Profile, before: Mapping[str, float] | N
         return f"{value / 1e6:.3f} ms · {100 * value / whole:.1f} %"
 
     values = by_node(scene, known)
-    notes = _differences(scene, values, before, lambda gap: f"{gap / 1e6:+.3f} ms")
+    notes = _differences(scene, values, before, lambda value, gap: f"{value / 1e6:.3f} ms ({gap / 1e6:+.3f})")
     return Overlay(f"Measured time on {profile.device}", values, write, notes=notes)
 
 
@@ -79,7 +79,7 @@ def error_overlay(
         return f"SQNR {value:.1f} dB" if value < BEST_DB else f"SQNR over {BEST_DB:.0f} dB"
 
     values = by_node(scene, known)
-    notes = _differences(scene, values, before, lambda gap: f"{gap:+.1f} dB")
+    notes = _differences(scene, values, before, lambda value, gap: f"SQNR {value:.1f} dB ({gap:+.1f})")
     return Overlay(title, values, write, over="min", inverted=True, notes=notes)
 
 
@@ -138,7 +138,7 @@ def _nodes(profile: Profile) -> list[tuple[LayerProfile, str]]:
 
 
 def _differences(
-    scene: Scene, values: Floats, before: Mapping[str, float] | None, write: Callable[[float], str]
+    scene: Scene, values: Floats, before: Mapping[str, float] | None, write: Callable[[float, float], str]
 ) -> Mapping[int, str] | None:
     """Write the change against the other model at each node that has a time in both."""
     if before is None:
@@ -147,5 +147,5 @@ def _differences(
     for name, earlier in before.items():
         index = scene.index.get(name)
         if index is not None and np.isfinite(values[index]):
-            found[index] = write(float(values[index]) - earlier)
+            found[index] = write(float(values[index]), float(values[index]) - earlier)
     return found

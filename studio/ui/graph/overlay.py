@@ -37,7 +37,7 @@ class Overlay:
     inverted
         Whether small values are what to look at: the scale is turned round.
     notes
-        What is written behind the value of some nodes, by their index.
+        What is written on some nodes instead of their value, by their index.
     """
 
     title: str

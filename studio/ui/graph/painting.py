@@ -212,7 +212,7 @@ def _card_texts(scene: Scene, coat: Coat, item: int) -> tuple[str, str]:
         return f"▸ {block.title}", said or f"{len(block.nodes)} nodes"
     node = int(picture.node[item])
     if coat.notes and node in coat.notes:
-        said = f"{said} ({coat.notes[node]})"
+        said = coat.notes[node]
     return picture.operators[node], said or picture.shapes[node].partition(" ")[2] or picture.names[node]
 
 

@@ -51,12 +51,12 @@ def make_view(home: str, parent: QWidget | None = None) -> QWidget:
                 info.block(True)
 
     view: QWidget = widgets.QWebEngineView(parent)
-    profile = core.QWebEngineProfile(view)
+    profile = core.QWebEngineProfile(QCoreApplication.instance())
     profile.setUrlRequestInterceptor(Interceptor(profile))
     page = core.QWebEnginePage(profile, view)
+    # The page has to go before its profile.
+    page.destroyed.connect(profile.deleteLater)
     made: Any = view
     made.setPage(page)
     made.load(QUrl(home))
-    # The page has to go before its profile.
-    view.destroyed.connect(page.deleteLater)
     return view
