@@ -25,6 +25,8 @@ def zero_shares(artifact: Artifact) -> dict[str, float]:
     known: dict[int, tuple[int, int] | None] = {}
     shares = {}
     for name, node in named_nodes(read_model(artifact)):
+        if node.op_type in _CARRIERS or node.op_type == "DequantizeLinear":
+            continue  # the weight counts where it is used
         counts = [found for value in node.inputs if (found := _count(value, known)) is not None]
         size = sum(whole for _, whole in counts)
         if size:
