@@ -55,7 +55,7 @@ def main() -> None:
     server.close()
     QTest.qWait(500)
     app.processEvents()
-    print("Netron is embedded, offline, and selects both ways.")  # noqa: T201
+    print("Netron is embedded, offline, and selects both ways.")
 
 
 def wait(ready: Callable[[], bool], seconds: float) -> None:

@@ -147,4 +147,11 @@ def test_the_browser_shows_the_model_and_its_selection_follows(
     assert tab.netron.server is None
     with pytest.raises(OSError):
         ask(served, "/")
+    tab.netron.button.click()
+    again = tab.netron.server
+    assert again is not None
+    assert ask(again, f"/{again.token}/")[0] == 200
+    sample_window.close()
+    with pytest.raises(OSError):
+        ask(again, f"/{again.token}/")
     assert not heard.errors

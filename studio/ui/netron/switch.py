@@ -49,7 +49,7 @@ class NetronSwitch(QObject):
         self.button.setCheckable(True)
         self.button.setEnabled(False)
         self.button.toggled.connect(self._on_toggle)
-        self.pages.destroyed.connect(self.close)
+        controller.closed.connect(self.close)
 
     @property
     def server(self) -> NetronServer | None:
