@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from studio.core.classes import class_scores
@@ -29,7 +28,7 @@ class InputView(Frozen):
     pixels
         A picture's bytes in base64: rows of red, green, blue; empty for what is no picture.
     text
-        Text, decoded from its tokens where the tokenizer is known; or the first numbers.
+        Text, that of its tokens where the data knows it; or the first numbers.
     """
 
     name: str
@@ -61,10 +60,10 @@ class SampleView(Frozen):
     after: tuple[Answer, ...]
 
 
-def view_input(name: str, array: NDArray[Any], tokenizer: Path | None = None) -> InputView:
+def view_input(name: str, array: NDArray[Any], words: str = "") -> InputView:
     """Show one input, without its axis of samples.
 
-    Pictures are arrays of one, three or four channels, first or last; their smallest value is shown black and their
+    `words` is what it says, where that is known. Pictures are arrays of one, three or four channels, first or last; their smallest value is shown black and their
     largest white, since how they were prepared is not known.
     """
     shape, dtype = tuple(array.shape), str(array.dtype)
@@ -75,10 +74,8 @@ def view_input(name: str, array: NDArray[Any], tokenizer: Path | None = None) ->
         return InputView(name=name, dtype=dtype, shape=shape, kind="picture", width=width, height=height, pixels=pixels)
     if array.dtype.kind in "OUS":
         return InputView(name=name, dtype=dtype, shape=shape, kind="text", text=" ".join(map(str, array.reshape(-1))))
-    if tokenizer is not None and array.dtype.kind in "iu" and "id" in name:
-        text = _decoded(array, tokenizer)
-        if text:
-            return InputView(name=name, dtype=dtype, shape=shape, kind="text", text=text)
+    if words:
+        return InputView(name=name, dtype=dtype, shape=shape, kind="text", text=words)
     flat = array.reshape(-1)
     more = " …" if flat.size > LISTED else ""
     text = ", ".join(f"{value:.4g}" for value in flat[:LISTED].tolist()) + more
@@ -119,13 +116,3 @@ def _as_picture(array: NDArray[Any]) -> NDArray[Any] | None:
     low, high = values.min(), values.max()
     scaled = np.round(255 * (values - low) / (high - low if high > low else 1)).astype(np.uint8)
     return np.ascontiguousarray(np.repeat(scaled, 3, -1) if scaled.shape[-1] == 1 else scaled)
-
-
-def _decoded(array: NDArray[Any], tokenizer: Path) -> str:
-    from tokenizers import Tokenizer
-
-    try:
-        found: str = Tokenizer.from_file(str(tokenizer)).decode([int(one) for one in array.reshape(-1)])
-    except Exception:  # the library raises Exception itself for whatever is wrong with a file
-        return ""
-    return found

@@ -86,7 +86,7 @@ def test_zeros_of_plain_and_quantized_weights(tmp_path: Path) -> None:
     plain[0] = 0
     codes = np.full((4, 4), 7, np.uint8)
     codes[:, 1] = 3  # the zero point of that column
-    arrays = {
+    arrays: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {
         "w": plain,
         "codes": codes,
         "scale": np.ones(4, np.float32),

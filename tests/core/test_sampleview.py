@@ -21,6 +21,7 @@ def test_arrays_with_channels_are_pictures() -> None:
 
 def test_other_arrays_are_text_or_values() -> None:
     assert view_input("t", np.array(["a", "b"], object)).text == "a b"
+    assert view_input("ids", np.arange(9), "what it says").text == "what it says"
     found = view_input("x", np.arange(20, dtype=np.float32))
     assert found.kind == "values"
     assert found.text.startswith("0, 1, 2")

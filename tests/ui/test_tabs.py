@@ -85,7 +85,7 @@ def test_accuracy_bars(folded: MainWindow, qtbot: QtBot, heard: Heard) -> None:
     tab = folded.workspace.tabs.open_tab("Accuracy")
     assert isinstance(tab, AccuracyTab)
     assert "Nothing was evaluated" in tab.metrics._note.text()
-    tab.evaluate([BASELINE, folded.controller.variant])
+    tab.metrics.evaluate([BASELINE, folded.controller.variant])
     idle(folded, qtbot)
     qtbot.waitUntil(lambda: len(tab.metrics._chart._bars) == 2)
     baseline, made = tab.metrics._chart._bars

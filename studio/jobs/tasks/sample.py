@@ -12,7 +12,6 @@ from studio.core.frozen import Frozen
 from studio.core.report import Reporter
 from studio.core.runtime import RunOptions
 from studio.core.sampleview import SampleView, view_input, view_outputs
-from studio.core.source import is_source, read_source
 from studio.jobs.tasks.subject import Subject
 from studio.jobs.tasks.surroundings import data_for, find_place
 from studio.locations import load_registry
@@ -42,11 +41,10 @@ def run(payload: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     for subject in (wanted.source, wanted.variant):
         with place.runtime.load(subject.artifact, place.device, RunOptions()) as model:
             answers.append(view_outputs(run_batch(model, batch)))
-    tokenizer = read_source(wanted.data).reading.tokenizer if wanted.data and is_source(wanted.data) else None
     return SampleView(
         index=wanted.index,
         label="" if batch.labels is None else str(batch.labels[0]),
-        inputs=tuple(view_input(name, array[0], tokenizer) for name, array in batch.feeds.items()),
+        inputs=tuple(view_input(name, array[0], dataset.words(name, array[0])) for name, array in batch.feeds.items()),
         before=answers[0],
         after=answers[1],
     ).model_dump(mode="json")
