@@ -80,7 +80,7 @@ class Dataset(ABC):
         return self
 
     def words(self, name: str, sample: NDArray[Any]) -> str:
-        """Say as text what a sample's input `name` stands for, such as that of its tokens; empty where it is no text."""
+        """Say as text what a sample's input stands for, such as that of its tokens; empty where it is no text."""
         return ""
 
     def fingerprints(self) -> Iterator[bytes]:

@@ -63,8 +63,8 @@ class SampleView(Frozen):
 def view_input(name: str, array: NDArray[Any], words: str = "") -> InputView:
     """Show one input, without its axis of samples.
 
-    `words` is what it says, where that is known. Pictures are arrays of one, three or four channels, first or last; their smallest value is shown black and their
-    largest white, since how they were prepared is not known.
+    `words` is what it says, where that is known. Pictures are arrays of one, three or four channels, first or last;
+    their smallest value is shown black and their largest white, since how they were prepared is not known.
     """
     shape, dtype = tuple(array.shape), str(array.dtype)
     plain = _as_picture(array)

@@ -59,6 +59,7 @@ class GraphTab(QWidget):
             split.addWidget(part)
             split.setStretchFactor(split.indexOf(part), stretch)
         split.setSizes([640, 500, 240])
+        self._split = split
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
@@ -210,7 +211,11 @@ class GraphTab(QWidget):
             self._other.set_variant(self.beside.model.variant if self.beside.model is not None else "")
 
     def _set_beside(self, model: Shown | None) -> None:
+        opened = self.beside.model is None and model is not None
         self.beside.set_model(model)
+        if opened:
+            half = max(1, self._split.width() - 160) // 2
+            self._split.setSizes([half, half, 160])
         if model is None:
             self.colouring.without_beside()
         else:
