@@ -113,6 +113,12 @@ class TextDataset(Dataset):
                 if first == end:
                     return
 
+    def words(self, name: str, sample: NDArray[Any]) -> str:
+        """Give the text of a sample's tokens; empty for masks and the like."""
+        if self._roles.get(name) != "ids":
+            return ""
+        return str(self._tokenizer.decode([int(token) for token in sample.reshape(-1)]))
+
     def fingerprints(self) -> Iterator[bytes]:
         """Give the hash of each sample's text."""
         for line, row in self._rows():

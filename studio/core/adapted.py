@@ -34,6 +34,10 @@ class AdaptedDataset(Dataset):
         for batch in self._dataset.batches(size, limit=limit):
             yield replace(batch, feeds=converted(batch.feeds, self._changes))
 
+    def words(self, name: str, sample: NDArray[Any]) -> str:
+        """Ask the data that is adapted."""
+        return self._dataset.words(name, sample)
+
     def fitted(self, inputs: Sequence[TensorInfo]) -> Dataset:
         """Give the data for narrower shapes of the same inputs."""
         return AdaptedDataset(self._dataset.fitted(before_changes(inputs, self._changes, "input")), self._changes)

@@ -79,6 +79,10 @@ class Dataset(ABC):
         """
         return self
 
+    def words(self, name: str, sample: NDArray[Any]) -> str:
+        """Say as text what a sample's input stands for, such as that of its tokens; empty where it is no text."""
+        return ""
+
     def fingerprints(self) -> Iterator[bytes]:
         """Give a hash of the content of each sample, in order: equal samples have equal ones, labels aside."""
         for batch in self.batches(HASHED):

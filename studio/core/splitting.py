@@ -54,6 +54,10 @@ class PartOfDataset(Dataset):
                 f"No sample of {whole.name} is in the part {part.name}.", "Give more samples or a larger share."
             )
 
+    def words(self, name: str, sample: NDArray[Any]) -> str:
+        """Ask the whole."""
+        return self._whole.words(name, sample)
+
     def batches(self, size: int, limit: int | None = None) -> Iterator[Batch]:
         """Go through the part's samples in order."""
         end = self.samples if limit is None else min(limit, self.samples)

@@ -41,6 +41,10 @@ class Controller(QObject):
         Whether ``"open"``, ``"apply"``, ``"measure"``, ``"evaluate"`` or ``"export"`` is under way.
     themed(object)
         The `Tokens` of the theme that was put on.
+    closed()
+        The window is being closed.
+    node_asked(str)
+        A node of the shown variant is to be shown in the graph.
     """
 
     changed = Signal(str)
@@ -52,6 +56,8 @@ class Controller(QObject):
     samples = Signal(str, list, dict)
     busy = Signal(str, bool)
     themed = Signal(object)
+    node_asked = Signal(str)
+    closed = Signal()
 
     def __init__(self, session: Session, tokens: Tokens, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -182,6 +188,7 @@ class Controller(QObject):
 
     def close(self) -> None:
         """Deliver nothing more."""
+        self.closed.emit()
         self.background.close()
 
     def _on_change(self, topic: Topic) -> None:

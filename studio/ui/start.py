@@ -17,6 +17,7 @@ from studio.jobs.pool import JobPool
 from studio.locations import cache_folder, config_folder, load_registry
 from studio.session import Session
 from studio.ui.idle import Collector
+from studio.ui.netron.embedding import prepare
 from studio.ui.preferences import Preferences
 from studio.ui.theme import apply_theme
 from studio.ui.window import MainWindow
@@ -82,6 +83,8 @@ def _relevant(_kind: QtMsgType, _context: QMessageLogContext, text: str | None) 
 
 def _application() -> QApplication:
     known = QApplication.instance()
+    if known is None:
+        prepare()
     app = known if isinstance(known, QApplication) else QApplication(["burnish"])
     app.setApplicationName("Burnish")
     app.setDesktopFileName("burnish")

@@ -12,7 +12,7 @@ from studio.ui.controller import Controller
 TABS = {
     "Graph": "studio.ui.graph.tab:GraphTab",
     "Benchmark": "studio.ui.benchmark.tab:BenchmarkTab",
-    "Accuracy": "studio.ui.accuracy:AccuracyTab",
+    "Accuracy": "studio.ui.accuracy.tab:AccuracyTab",
     "Compare": "studio.ui.compare:CompareTab",
     "Deploy": "studio.ui.deploy:DeployTab",
 }
@@ -32,6 +32,7 @@ class CentreTabs(QTabWidget):
             self.addTab(page, title)
         self._awake = False
         self.currentChanged.connect(self._fill)
+        controller.node_asked.connect(self._show_node)
 
     def wake(self) -> None:
         """Make the tab that is shown, and from now on each when it is first shown."""
@@ -50,6 +51,9 @@ class CentreTabs(QTabWidget):
     def made(self, title: str) -> QWidget | None:
         """Give a tab's widget if it was made already."""
         return self._made.get(title)
+
+    def _show_node(self, name: str) -> None:
+        self.open_tab("Graph").show_node(name)  # type: ignore[attr-defined]
 
     def _fill(self, index: int) -> None:
         title = self.tabText(index)

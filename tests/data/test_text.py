@@ -47,6 +47,14 @@ def test_each_batch_is_padded_to_its_own_longest(rows: Path, tokenizer: Path) ->
     assert [batch.feeds["input_ids"].shape for batch in data.batches(2)] == [(2, 5), (1, 8)]
 
 
+def test_tokens_are_said_as_text(rows: Path, tokenizer: Path) -> None:
+    data = opened(rows, *INPUTS, reading=Reading(tokenizer=tokenizer))
+    batch = next(iter(data.batches(1)))
+    words = data.words("input_ids", batch.feeds["input_ids"][0])
+    assert {"a", "b", "c"} <= set(words.split())
+    assert data.words("attention_mask", batch.feeds["attention_mask"][0]) == ""
+
+
 @pytest.mark.parametrize("length", [4, 12])
 def test_a_length_pads_and_cuts(rows: Path, tokenizer: Path, length: int) -> None:
     found = read(opened(rows, *INPUTS, reading=Reading(tokenizer=tokenizer, length=length)))

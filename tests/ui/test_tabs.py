@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from studio.benchmark import BenchOptions
 from studio.core.project import BASELINE
 from studio.sample import RECIPES
-from studio.ui.accuracy import AccuracyTab
+from studio.ui.accuracy.tab import AccuracyTab
 from studio.ui.bars import Bar, BarChart
 from studio.ui.benchmark.series import POINTS, LiveSeries, common_range
 from studio.ui.benchmark.tab import BenchmarkTab
@@ -84,15 +84,15 @@ def test_stopping_keeps_what_was_measured(folded: MainWindow, qtbot: QtBot, hear
 def test_accuracy_bars(folded: MainWindow, qtbot: QtBot, heard: Heard) -> None:
     tab = folded.workspace.tabs.open_tab("Accuracy")
     assert isinstance(tab, AccuracyTab)
-    assert "Nothing was evaluated" in tab._note.text()
-    tab.evaluate([BASELINE, folded.controller.variant])
+    assert "Nothing was evaluated" in tab.metrics._note.text()
+    tab.metrics.evaluate([BASELINE, folded.controller.variant])
     idle(folded, qtbot)
-    qtbot.waitUntil(lambda: len(tab._chart._bars) == 2)
-    baseline, made = tab._chart._bars
+    qtbot.waitUntil(lambda: len(tab.metrics._chart._bars) == 2)
+    baseline, made = tab.metrics._chart._bars
     assert baseline.value > 98
     assert baseline.low < baseline.value < baseline.high
     assert "no significant difference" in made.note
-    assert "1,000 samples" in tab._note.text()
+    assert "1,000 samples" in tab.metrics._note.text()
     assert not heard.errors
 
 

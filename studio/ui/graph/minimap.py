@@ -21,6 +21,8 @@ SHARE, HIGHEST = 0.4, 220
 PADDING = 40.0
 #: a small map of a small graph helps nobody
 FEWEST = 12
+#: pixels of a canvas below which the map covers too much of it
+NARROW = 280
 
 
 class Minimap(QWidget):
@@ -35,13 +37,15 @@ class Minimap(QWidget):
         self._image = QImage()
         self._area = QRectF()
         self._tokens: Tokens | None = None
+        self._useful = False
         self.setFixedSize(WIDTH, HIGHEST)
         self.setAccessibleName("Overview of the graph")
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.hide()
 
     def place(self) -> None:
-        """Go to the canvas's upper right corner."""
+        """Go to the canvas's upper right corner; not on a narrow one, which it would cover."""
+        self.setVisible(self._useful and self._canvas.width() >= NARROW)
         self.setFixedHeight(max(60, min(HIGHEST, int(SHARE * self._canvas.height()))))
         self.move(self._canvas.width() - WIDTH - GAP, GAP)
 
@@ -49,7 +53,7 @@ class Minimap(QWidget):
         """Show another graph, or the same in other colours."""
         self._tokens = tokens
         shown = scene is not None and coat is not None and scene.count >= FEWEST
-        self.setVisible(shown)
+        self._useful = shown
         if scene is not None and coat is not None and shown:
             self._area = scene.bounds.adjusted(-PADDING, -PADDING, PADDING, PADDING)
             pixels = raster(scene, coat, self._area, (WIDTH, HIGHEST))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +15,7 @@ from studio.ui.theme import Tokens
 Floats = NDArray[np.float64]
 #: cividis (Nunez, Anderton and Renslow 2018, doi:10.1371/journal.pone.0199239): the same to every kind of eye
 SCALE = ((0, 34, 78), (53, 69, 108), (102, 105, 112), (148, 142, 119), (200, 184, 102), (254, 232, 56))
-Sum = Literal["sum", "mean", "max", "first"]
+Sum = Literal["sum", "mean", "max", "min", "first"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class Overlay:
         What a collapsed block shows of its nodes' values.
     classes
         Names, where the values are classes and not numbers.
+    inverted
+        Whether small values are what to look at: the scale is turned round.
+    notes
+        What is written on some nodes instead of their value, by their index.
     """
 
     title: str
@@ -41,6 +45,8 @@ class Overlay:
     text: Callable[[float], str]
     over: Sum = "sum"
     classes: tuple[str, ...] = ()
+    inverted: bool = False
+    notes: Mapping[int, str] | None = None
 
     def of_items(self, picture: Picture) -> Floats:
         """Give the value of each item of a picture."""
@@ -54,10 +60,11 @@ class Overlay:
                     found[owner[index]] = self.values[index]
             return found
         numbers = np.bincount(owner[known], minlength=count)
-        if self.over == "max":
-            highest = np.full(count, -np.inf)
-            np.maximum.at(highest, owner[known], self.values[known])
-            return np.where(numbers > 0, highest, np.nan)
+        if self.over in ("max", "min"):
+            pick, worst = (np.maximum, -np.inf) if self.over == "max" else (np.minimum, np.inf)
+            extreme = np.full(count, worst)
+            pick.at(extreme, owner[known], self.values[known])
+            return np.where(numbers > 0, extreme, np.nan)
         total = np.bincount(owner[known], self.values[known], minlength=count)
         return np.where(numbers > 0, total / np.maximum(numbers, 1) if self.over == "mean" else total, np.nan)
 
@@ -69,7 +76,9 @@ def share(title: str, amounts: Sequence[float] | NDArray[np.int64], *, of: float
     return Overlay(title, values / whole if whole > 0 else np.full(len(values), np.nan), _percent)
 
 
-def colours(values: Floats, tokens: Tokens, classes: int) -> tuple[NDArray[np.uint8], Floats]:
+def colours(
+    values: Floats, tokens: Tokens, classes: int, *, inverted: bool = False
+) -> tuple[NDArray[np.uint8], Floats]:
     """Give the colour of each value, ``(n, 3)``, and its place on the scale, 0 to 1; grey where there is none."""
     dim = np.array(_rgb(tokens.dim), np.uint8)
     known = np.isfinite(values)
@@ -83,6 +92,8 @@ def colours(values: Floats, tokens: Tokens, classes: int) -> tuple[NDArray[np.ui
         low, high = float(values[known].min()), float(values[known].max())
         # the root spreads out the many small shares that one large one would press together
         places[known] = np.sqrt((values[known] - low) / (high - low)) if high > low else 1.0
+        if inverted:
+            places[known] = 1 - (values[known] - low) / (high - low) if high > low else 0.0
         found[known] = scale(places[known])
     return found, places
 

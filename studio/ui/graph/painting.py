@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,6 +44,7 @@ class Coat:
     fill: NDArray[np.uint8]
     values: NDArray[np.float64] | None
     text: Callable[[float], str]
+    notes: Mapping[int, str] | None = None
 
 
 def coat_of(scene: Scene, look: Look) -> Coat:
@@ -53,8 +54,8 @@ def coat_of(scene: Scene, look: Look) -> Coat:
         fill, _ = colours(kinds, look.tokens, 1)
         return Coat(fill, None, str)
     values = look.overlay.of_items(scene.picture)
-    fill, _ = colours(values, look.tokens, len(look.overlay.classes))
-    return Coat(fill, values, look.overlay.text)
+    fill, _ = colours(values, look.tokens, len(look.overlay.classes), inverted=look.overlay.inverted)
+    return Coat(fill, values, look.overlay.text, look.overlay.notes)
 
 
 def paint_scene(painter: QPainter, scene: Scene, look: Look, coat: Coat, view: QRectF, zoom: float) -> None:
@@ -210,6 +211,8 @@ def _card_texts(scene: Scene, coat: Coat, item: int) -> tuple[str, str]:
     if block is not None:
         return f"▸ {block.title}", said or f"{len(block.nodes)} nodes"
     node = int(picture.node[item])
+    if coat.notes and node in coat.notes:
+        said = coat.notes[node]
     return picture.operators[node], said or picture.shapes[node].partition(" ")[2] or picture.names[node]
 
 

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 from PySide6.QtCore import QPointF, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLineEdit, QPushButton, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
 
 from studio.core.artifact import Artifact
 from studio.ui.controller import Controller
+from studio.ui.graph.beside import Beside
+from studio.ui.graph.besidechoice import BesideChoice
 from studio.ui.graph.canvas import GraphCanvas
+from studio.ui.graph.colouring import Colouring
 from studio.ui.graph.details import NodeDetails
 from studio.ui.graph.legend import Legend
 from studio.ui.graph.loading import describe, lay_out
-from studio.ui.graph.overlays import OVERLAYS
+from studio.ui.graph.overlays import titles
 from studio.ui.graph.scene import Scene
+from studio.ui.graph.shown import Shown, shown
+from studio.ui.netron.switch import NetronSwitch
 
 
 class GraphTab(QWidget):
@@ -30,15 +46,20 @@ class GraphTab(QWidget):
         self._controller = controller
         self._scene: Scene | None = None
         self._wanted = ""
-        self._overlay = ""
+        #: a node to show when the graph is laid out
+        self._sought = ""
         self._canvas = GraphCanvas(controller.tokens)
         self._details = NodeDetails()
         self._legend = Legend(controller.tokens)
+        self.beside = Beside(controller, self._canvas)
+        self.colouring = Colouring(controller, self._canvas, self.beside, self._legend)
+        self.netron = NetronSwitch(controller, self._canvas)
         split = QSplitter(Qt.Orientation.Horizontal)
-        split.addWidget(self._canvas)
-        split.addWidget(self._details)
-        split.setStretchFactor(0, 1)
-        split.setSizes([640, 240])
+        for part, stretch in ((self.netron.pages, 1), (self.beside, 1), (self._details, 0)):
+            split.addWidget(part)
+            split.setStretchFactor(split.indexOf(part), stretch)
+        split.setSizes([640, 500, 240])
+        self._split = split
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
@@ -56,6 +77,9 @@ class GraphTab(QWidget):
         controller.changed.connect(self._on_change)
         controller.themed.connect(self._canvas.set_tokens)
         controller.themed.connect(self._legend.set_tokens)
+        self.beside.linked.connect(self._on_linked)
+        self.colouring.shown.connect(self._on_overlay)
+        self.netron.chosen.connect(self.show_node)
         self.load()
 
     def _controls(self) -> QHBoxLayout:
@@ -69,13 +93,18 @@ class GraphTab(QWidget):
         self._choice = QComboBox()
         self._choice.setAccessibleName("What the colours show")
         self._choice.setToolTip("What the colours of the graph show")
-        for key, (title, _) in OVERLAYS.items():
+        for key, (title, tip) in titles().items():
             self._choice.addItem(title, key)
+            self._choice.setItemData(self._choice.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         self._choice.currentIndexChanged.connect(lambda _: self.show_overlay(self._choice.currentData()))
+        self._other = BesideChoice(self._controller)
+        self._other.variant_asked.connect(self.show_beside)
+        self._other.file_asked.connect(self._ask_beside)
         row = QHBoxLayout()
         row.setContentsMargins(8, 6, 8, 0)
         row.addWidget(self._find, 1)
         row.addWidget(self._choice)
+        row.addWidget(self._other)
         for text, tip, call in (
             ("Top", "Show the beginning of the graph (Home)", self._canvas.start),
             ("Fit", "Show the whole graph (F)", self._canvas.fit),
@@ -87,6 +116,7 @@ class GraphTab(QWidget):
             button.setMaximumWidth(button.fontMetrics().horizontalAdvance(text) + 28)
             button.clicked.connect(call)
             row.addWidget(button)
+        row.addWidget(self.netron.button)
         return row
 
     @property
@@ -120,7 +150,10 @@ class GraphTab(QWidget):
     def show_node(self, name: str) -> None:
         """Select a node and bring it to the middle; what it is in is opened first where it is collapsed."""
         scene = self._scene
-        if scene is None or name not in scene.index:
+        if scene is None:
+            self._sought = name
+            return
+        if name not in scene.index:
             self._title.setText(f"This graph has no node {name!r}.")
             return
         item = scene.item_of(name)
@@ -150,17 +183,52 @@ class GraphTab(QWidget):
         self.show_node(picture.names[found])
 
     def show_overlay(self, key: str) -> None:
-        """Colour the graph by something else: a key of `OVERLAYS`."""
-        self._overlay = key
+        """Colour the graph by something else: a key of `overlays.titles`."""
+        self.colouring.show(key)
+
+    def show_beside(self, variant: str) -> None:
+        """Show another variant's graph beside this one; none when empty."""
+        session = self._controller.session
+        self._set_beside(shown(session, variant) if variant and session.is_open else None)
+
+    def show_file_beside(self, path: Path) -> None:
+        """Show the graph of a model file beside this one."""
+        work, watch = self._controller.session.work, self._controller.watch
+
+        def done(artifact: Artifact) -> None:
+            self._other.set_file(path.name)
+            self._set_beside(Shown(path.name, artifact))
+
+        self._controller.background.run(
+            lambda: work.open_model(path, watch=watch).artifact, done, self._controller.failed.emit
+        )
+
+    def _ask_beside(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Model to show beside", "", "ONNX models (*.onnx);;All files (*)")
+        if name:
+            self.show_file_beside(Path(name))
+        else:
+            self._other.set_variant(self.beside.model.variant if self.beside.model is not None else "")
+
+    def _set_beside(self, model: Shown | None) -> None:
+        opened = self.beside.model is None and model is not None
+        self.beside.set_model(model)
+        if opened:
+            half = max(1, self._split.width() - 160) // 2
+            self._split.setSizes([half, half, 160])
+        if model is None:
+            self.colouring.without_beside()
+        else:
+            self._other.set_variant(model.variant)
+
+    def _on_linked(self) -> None:
+        """Show what differs, once both graphs are matched."""
+        self.colouring.with_beside()
+
+    def _on_overlay(self, key: str) -> None:
         index = self._choice.findData(key)
         if index >= 0 and index != self._choice.currentIndex():
             self._choice.setCurrentIndex(index)
-        if self._scene is None:
-            return
-        scene, make = self._scene, OVERLAYS[key][1]
-        overlay = make(scene.picture)
-        self._canvas.set_overlay(overlay)
-        self._legend.set_overlay(overlay)
 
     def _lay_out_with(self, opened: set[str] | None, then: object = None) -> None:
         session = self._controller.session
@@ -196,6 +264,11 @@ class GraphTab(QWidget):
         self._scene = scene
         self._canvas.set_scene(scene)
         self._details.clear_node()
+        session = self._controller.session
+        model = shown(session, self._controller.variant) if scene is not None and session.is_open else None
+        self.netron.set_model(model)
+        self.beside.set_first((model, scene) if model is not None and scene is not None else None)
+        self.colouring.set_model(model)
         if scene is None:
             self._title.setText("")
             return
@@ -203,7 +276,10 @@ class GraphTab(QWidget):
         hidden = f", {constants:,} constants not drawn" if constants else ""
         self._title.setText(f"{scene.nodes:,} nodes{hidden}")
         self._title.setToolTip(f"{len(scene.picture.blocks):,} blocks were found")
-        self.show_overlay(self._overlay or next(iter(OVERLAYS)))
+        self.colouring.refresh()
+        if self._sought:
+            name, self._sought = self._sought, ""
+            self.show_node(name)
 
     def _opened(self) -> set[str]:
         if self._scene is None:
@@ -247,6 +323,7 @@ class GraphTab(QWidget):
             return
         node = int(scene.picture.node[item])
         name = scene.picture.names[node]
+        self.netron.select(name)
         session = self._controller.session
         sources = session.project.variant(self._controller.variant).provenance.get(name, ())
         self._details.show_node(scene, node, None, sources)

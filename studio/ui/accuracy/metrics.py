@@ -1,4 +1,4 @@
-"""The Accuracy tab: each variant's metric with its interval, and whether it differs from the baseline."""
+"""Figures of accuracy: each variant's metric with its interval, and whether it differs from the baseline."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EMPTY = "Nothing was evaluated yet. Choose data with labels, or compare variants
 DATA_FILTER = "Data (*.npz *.csv *.jsonl);;All files (*)"
 
 
-class AccuracyTab(QWidget):
+class MetricsPage(QWidget):
     """Bars with error bars, one for each variant, by the chosen metric."""
 
     def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
@@ -54,6 +54,15 @@ class AccuracyTab(QWidget):
         self._metric = QComboBox()
         self._metric.setAccessibleName("Metric that is shown")
         self._metric.currentIndexChanged.connect(self._draw)
+        self._by = QComboBox()
+        self._by.setAccessibleName("Metric to evaluate by")
+        self._by.setToolTip("What 'Evaluate' computes: the metrics that suit the data, or one of all")
+        self._by.addItem("metrics that suit the data", "")
+        registry = self._controller.session.work.registry
+        for name in registry.ids("metric"):
+            self._by.addItem(registry.title("metric", name), name)
+        self._by.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self._by.setMinimumContentsLength(20)
         self._shown = QPushButton("Evaluate this variant")
         self._shown.clicked.connect(lambda: self.evaluate(list(dict.fromkeys((BASELINE, self._controller.variant)))))
         self._all = QPushButton("Evaluate all")
@@ -65,17 +74,18 @@ class AccuracyTab(QWidget):
         self._source.setProperty("quiet", True)
         self._source.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         row = QHBoxLayout()
-        for widget in (self._shown, self._all, self._data, self._source):
+        for widget in (self._shown, self._all, QLabel("by"), self._by, self._data, self._source):
             row.addWidget(widget)
         row.addStretch(1)
-        row.addWidget(QLabel("Metric"))
+        row.addWidget(QLabel("Shown"))
         row.addWidget(self._metric)
         return row
 
     def evaluate(self, variants: list[str]) -> None:
-        """Evaluate variants on the project's evaluation data; the first is the baseline."""
+        """Evaluate variants on the project's evaluation data, by the chosen metric; the first is the baseline."""
         if self._controller.session.is_open:
-            self._controller.evaluate(variants)
+            chosen = str(self._by.currentData())
+            self._controller.evaluate(variants, (chosen,) if chosen else ())
 
     def set_data(self, path: Path) -> None:
         """Evaluate on other data from now on."""
@@ -141,7 +151,7 @@ def bar(item: Evaluation) -> Bar:
     said, good = "", None
     if gap is not None:
         said = difference(gap, item.unit) + (": differs" if gap.significant else ": no significant difference")
-        good = (gap.value > 0) if gap.significant else None
+        good = ((gap.value > 0) == item.higher_is_better) if gap.significant else None
     low, high = estimate.low * scale, estimate.high * scale
     return Bar(item.model_name, estimate.value * scale, low, high, text, said, good)
 
@@ -152,7 +162,9 @@ def note(rows: Sequence[Evaluation]) -> str:
         return EMPTY
     last = rows[-1]
     data = "generated inputs, which say little about real data" if last.synthetic else last.dataset
+    warnings = "".join(f"\n▲ {text}" for text in dict.fromkeys(text for item in rows for text in item.warnings))
     return (
         f"{last.title} on {data}, {last.estimate.samples:,} samples, {last.device}; bars start at the left edge of the "
         "scale, not at 0; the line across a bar is the 95 % interval."
+        f"{warnings}"
     )

@@ -1,0 +1,1 @@
+"""The Accuracy tab: figures with intervals, classes, the error along the graph, single samples, and the data itself."""
