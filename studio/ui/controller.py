@@ -36,7 +36,8 @@ class Controller(QObject):
     started(tuple)
         The pool's jobs when one has started, before its first event.
     samples(str, list, dict)
-        Series (`Subject.key`), nanoseconds, and info (``phase`` is ``"warmup"`` or ``"steady"``).
+        Series (`Subject.key`), nanoseconds, and info: ``phase`` is ``"warmup"``, ``"steady"`` or ``"noise"`` (no
+        samples, but ``first``, ``end`` and ``text``); ``job`` is that of the pair.
     busy(str, bool)
         Whether ``"open"``, ``"apply"``, ``"measure"``, ``"evaluate"`` or ``"export"`` is under way.
     themed(object)
@@ -131,10 +132,16 @@ class Controller(QObject):
         options: BenchOptions,
         devices: list[str] | None = None,
         then: Callable[[Any], None] | None = None,
+        *,
+        extend: bool = False,
     ) -> None:
-        """Measure variants live."""
+        """Measure variants live; `extend` adds pairs to what was measured before."""
         places = devices or ([self.device] if self.device else [])
-        self.start("measure", lambda: self.session.measure(variants, options, places, watch=self.watch), then)
+        self.start(
+            "measure",
+            lambda: self.session.measure(variants, options, places, extend=extend, watch=self.watch),
+            then,
+        )
 
     def evaluate(self, variants: list[str], metrics: tuple[str, ...] = (), data: Path | None = None) -> None:
         """Evaluate variants; the first is the baseline."""
@@ -171,7 +178,8 @@ class Controller(QObject):
     def watch(self, event: JobEvent) -> None:
         """Take a job event on the pool's thread and hand it to the GUI thread."""
         if isinstance(event, Samples):
-            self.background.post(lambda: self.samples.emit(event.series, event.values, event.info))
+            info = {**event.info, "job": event.job}
+            self.background.post(lambda: self.samples.emit(event.series, event.values, info))
         elif isinstance(event, Started):
             # Asked for now: a short job is over, and forgotten by the pool, before the GUI thread hears of it.
             jobs = tuple(self.session.work.pool.jobs)
