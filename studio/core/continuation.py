@@ -42,9 +42,7 @@ def chain(item: Measurement, by_id: Mapping[str, Measurement]) -> tuple[Measurem
     return tuple(reversed(found))
 
 
-def pooled_pair(
-    item: Measurement, by_id: Mapping[str, Measurement]
-) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+def pooled_pair(item: Measurement, by_id: Mapping[str, Measurement]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """Give the samples of a baseline and of a variant over a whole chain, in nanoseconds; None without a baseline."""
     links = [(by_id[link.paired_with], link) for link in chain(item, by_id) if link.paired_with in by_id]
     if not links:

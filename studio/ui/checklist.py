@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QMenu, QPushButton, QToolButton, QVBoxLayout
-from PySide6.QtWidgets import QWidget, QWidgetAction
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QListWidget,
+    QListWidgetItem,
+    QMenu,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+    QWidgetAction,
+)
 
 KEY = Qt.ItemDataRole.UserRole
 
@@ -49,7 +58,9 @@ class CheckList(QToolButton):
             for key, text in items:
                 item = QListWidgetItem(text, self.list)
                 item.setData(KEY, key)
-                item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsSelectable)
+                item.setFlags(
+                    Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsSelectable
+                )
                 item.setCheckState(Qt.CheckState.Checked if key in wanted else Qt.CheckState.Unchecked)
         self._write()
 
@@ -98,4 +109,4 @@ class CheckList(QToolButton):
         self.changed.emit()
 
     def _write(self) -> None:
-        self.setText(f"{self._what}: {len(self.chosen)} of {self.list.count()} ▾")
+        self.setText(f"{self._what}: {len(self.chosen)} of {self.list.count()}")

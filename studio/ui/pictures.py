@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QBuffer, QByteArray, QEvent, QIODevice, QObject, QPoint, QRect, QRectF, QSize, Qt
@@ -84,7 +85,7 @@ class Picture:
             painter.end()
         sink.close()
         # Qt's name of the system's font is none that a browser knows.
-        return data.data().decode().replace('font-family="Sans Serif"', 'font-family="system-ui, sans-serif"')
+        return bytes(data.data()).decode().replace('font-family="Sans Serif"', 'font-family="system-ui, sans-serif"')
 
 
 def png_bytes(image: QImage) -> bytes:
@@ -140,9 +141,9 @@ class PictureMenu(QObject):
             behind = f" of {title}" if title else ""
             if title:
                 menu.addSeparator()
-            menu.addAction(f"Copy picture{behind}", lambda make=make: self.copy(make()))
-            menu.addAction(f"Save{behind} as PNG…", lambda make=make: self._ask(make(), PNG))
-            menu.addAction(f"Save{behind} as SVG…", lambda make=make: self._ask(make(), SVG))
+            menu.addAction(f"Copy picture{behind}", partial(self._copy_made, make))
+            menu.addAction(f"Save{behind} as PNG…", partial(self._ask, make, PNG))
+            menu.addAction(f"Save{behind} as SVG…", partial(self._ask, make, SVG))
         menu.setEnabled(self._make() is not None)
         return menu
 
@@ -165,7 +166,11 @@ class PictureMenu(QObject):
         # Packing the pixels takes longer than painting them.
         self._background.run(lambda: write_atomic(target, png_bytes(image)), failed=self._failed)
 
-    def _ask(self, picture: Picture | None, pattern: str) -> None:
+    def _copy_made(self, make: Callable[[], Picture | None]) -> None:
+        self.copy(make())
+
+    def _ask(self, make: Callable[[], Picture | None], pattern: str) -> None:
+        picture = make()
         if picture is None:
             return
         suffix = ".svg" if pattern == SVG else ".png"

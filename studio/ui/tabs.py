@@ -12,6 +12,7 @@ from studio.ui.controller import Controller
 TABS = {
     "Graph": "studio.ui.graph.tab:GraphTab",
     "Benchmark": "studio.ui.benchmark.tab:BenchmarkTab",
+    "Layers": "studio.ui.layers.tab:LayersTab",
     "Accuracy": "studio.ui.accuracy:AccuracyTab",
     "Compare": "studio.ui.compare:CompareTab",
     "Deploy": "studio.ui.deploy:DeployTab",
@@ -19,7 +20,7 @@ TABS = {
 
 
 class CentreTabs(QTabWidget):
-    """Graph, Benchmark, Accuracy, Compare, Deploy."""
+    """Graph, Benchmark, Layers, Accuracy, Compare, Deploy."""
 
     def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -9,11 +9,17 @@ from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QWidget
 
 from studio.ui.benchmark.series import LivePair, LiveSeries, common_range
-from studio.ui.charts.chart import Chart, Plot, color, draw_axes, draw_legend, legend_lines, make_plot, pen
+from studio.ui.charts.chart import RIGHT, Chart, Plot, color, draw_axes, draw_legend, legend_lines, make_plot, pen
 from studio.ui.charts.scale import padded
 from studio.ui.theme import Tokens
 
 MEASURE = "Choose variants and press Measure."
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Leave the device out of names such as ``"int8 @ openvino:CPU"`` where all have the same."""
+    devices = {name.partition(" @ ")[2] for name in names}
+    return [name.partition(" @ ")[0] for name in names] if len(devices) == 1 else list(names)
 
 
 class SeriesChart(Chart):
@@ -22,11 +28,13 @@ class SeriesChart(Chart):
     def __init__(self, title: str, tokens: Tokens, parent: QWidget | None = None) -> None:
         super().__init__(title, MEASURE, tokens, parent)
         self._series: tuple[LiveSeries, ...] = ()
+        self._names: list[str] = []
         self._span: tuple[float, float] | None = None
 
     def show_series(self, series: Sequence[LiveSeries]) -> None:
         """Draw other series."""
         self._series = tuple(series)
+        self._names = short_names([item.name for item in series])
         self._span = common_range(series)
         self.update()
 
@@ -47,7 +55,7 @@ class LatencyChart(SeriesChart):
 
     def draw(self, painter: QPainter, area: QRectF) -> None:  # noqa: D102
         lines = [item.line() for item in self._series]
-        names = [item.name for item in self._series]
+        names = self._names
         left = min((float(x[0]) for x, _ in lines if len(x)), default=0.0)
         right = max((float(x[-1]) for x, _ in lines if len(x)), default=1.0)
         top = self._span[1] if self._span else max(float(y.max()) for _, y in lines if len(y))
@@ -63,9 +71,7 @@ class LatencyChart(SeriesChart):
         draw_legend(painter, area, names, self.tokens)
 
     def hint_at(self, place: QPointF) -> str:  # noqa: D102
-        texts = [
-            f"{item.name}: {text}" for item in self._series for *_, text in item.noise if text
-        ]
+        texts = [f"{item.name}: {text}" for item in self._series for *_, text in item.noise if text]
         return "\n".join(["Latency of each sample; shaded red: the machine was disturbed.", *dict.fromkeys(texts)][:6])
 
     def _shade(self, painter: QPainter, plot: Plot, left: float) -> None:
@@ -94,7 +100,7 @@ class DensityChart(SeriesChart):
 
     def draw(self, painter: QPainter, area: QRectF) -> None:  # noqa: D102
         assert self._span is not None
-        names = [item.name for item in self._series]
+        names = self._names
         curves = [item.density(*self._span) if item.steady else None for item in self._series]
         top = max((float(found[1].max()) for found in curves if found is not None), default=1.0)
         plot = make_plot(area, self._span, (0.0, 1.15 * top), legend=legend_lines(painter, area, names))
@@ -156,26 +162,29 @@ class RatioChart(Chart):
 
     def draw(self, painter: QPainter, area: QRectF) -> None:  # noqa: D102
         most = max(pair.points[-1].pairs for _, pair in self._pairs)
-        # what the first few pairs say may be anything
-        settled = [p for _, pair in self._pairs for p in pair.points if p.pairs >= most / 8] or [
-            p for _, pair in self._pairs for p in pair.points
-        ]
-        low, high = padded(min(1.0, *(p.low for p in settled)), max(1.0, *(p.high for p in settled)))
-        plot = make_plot(area, (0.0, float(most)), (max(0.0, low), high))
-        plot = Plot(plot.area.adjusted(0, 0, -self._beside(area), 0), plot.x, plot.y)
+        low, high = self._span(most)
         plot = make_plot(area.adjusted(0, 0, -self._beside(area), 0), (0.0, float(most)), (max(0.0, low), high))
         draw_axes(painter, plot, self.tokens, "pairs", "times as fast")
         painter.setPen(QPen(QColor(self.tokens.dim), 1.2, Qt.PenStyle.DashLine))
         painter.drawLine(plot.point(0, 1.0), plot.point(most, 1.0))
         for index, pair in self._pairs:
             self._draw_pair(painter, plot, index, pair)
-        self._label(painter, plot)
+        self._label(painter, area, plot)
 
     def hint_at(self, place: QPointF) -> str:  # noqa: D102
         return "\n".join(f"{pair.name}: {pair.last.text} {pair.last.verdict}" for _, pair in self._pairs if pair.last)
 
+    def _span(self, most: int) -> tuple[float, float]:
+        """Give a range of ratios that shows how they settled: what the first few pairs say may be anything."""
+        points = [point for _, pair in self._pairs for point in pair.points]
+        settled = [point for point in points if point.pairs >= most / 3] or points
+        last = [pair.last for _, pair in self._pairs if pair.last is not None]
+        low = min(1.0, *(max(point.low, 0.5 * point.ratio) for point in (*settled, *last)))
+        high = max(1.0, *(min(point.high, 2 * point.ratio) for point in (*settled, *last)))
+        return padded(low, high)
+
     def _beside(self, area: QRectF) -> float:
-        return min(150.0, 0.34 * area.width())
+        return min(130.0, 0.3 * area.width())
 
     def _draw_pair(self, painter: QPainter, plot: Plot, index: int, pair: LivePair) -> None:
         upper = [plot.point(p.pairs, p.high) for p in pair.points]
@@ -189,7 +198,7 @@ class RatioChart(Chart):
         painter.setPen(pen(self.tokens, index))
         painter.drawPolyline(QPolygonF([plot.point(p.pairs, p.ratio) for p in pair.points]))
 
-    def _label(self, painter: QPainter, plot: Plot) -> None:
+    def _label(self, painter: QPainter, area: QRectF, plot: Plot) -> None:
         """Write the verdicts right of the curves, from the fastest down, without covering each other."""
         room = 34.0
         found = sorted(((i, p) for i, p in self._pairs if p.last), key=lambda item: -item[1].points[-1].ratio)
@@ -199,11 +208,11 @@ class RatioChart(Chart):
             assert last is not None
             wanted = plot.y.at(last.ratio) - 12
             y = max(y, min(wanted, plot.area.bottom() - room * (len(found) - found.index((index, pair)))))
-            mark = {"faster": "▲ faster", "slower": "▼ slower"}.get(last.verdict, "= no difference")
-            x, width = plot.area.right() + 8, 146.0
+            mark = {"faster": "▲", "slower": "▼"}.get(last.verdict, "=")
+            x, width = plot.area.right() + 8, self._beside(area) + RIGHT - 10
             name = painter.fontMetrics().elidedText(pair.name.split(" @ ")[0], Qt.TextElideMode.ElideRight, int(width))
             painter.setPen(color(self.tokens, index))
-            painter.drawText(QRectF(x, y, width, 15), Qt.AlignmentFlag.AlignLeft, f"{last.ratio:.2f}x {mark}")
+            painter.drawText(QRectF(x, y, width, 15), Qt.AlignmentFlag.AlignLeft, f"{mark} {last.ratio:.2f}x")
             painter.setPen(QColor(self.tokens.dim))
             painter.drawText(QRectF(x, y + 15, width, 15), Qt.AlignmentFlag.AlignLeft, name)
             y += room

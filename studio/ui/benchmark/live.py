@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QHeaderView, QPushBut
 from studio.benchmark import BenchOptions
 from studio.core.measurement import Measurement
 from studio.core.project import BASELINE
-from studio.ui.benchmark.charts import DensityChart, LatencyChart, RatioChart
+from studio.ui.benchmark.charts import DensityChart, LatencyChart, RatioChart, short_names
 from studio.ui.benchmark.choice import SubjectChoice
 from studio.ui.benchmark.model import BenchModel
 from studio.ui.benchmark.rows import BenchRow, latest_rows
@@ -192,11 +192,12 @@ def _figures(measurements: tuple[Measurement, ...]) -> tuple[tuple[BenchRow, ...
 
 def _memory(rows: tuple[BenchRow, ...]) -> list[BarRow]:
     found = []
-    for row in rows:
+    names = short_names([row.key for row in rows])
+    for name, row in zip(names, rows, strict=True):
         if row.memory_bytes is not None:
             loaded = f" ({size(row.loaded_bytes)} after loading)" if row.loaded_bytes is not None else ""
             hint = f"{row.key}: loading and running added {size(row.memory_bytes)} at most{loaded}"
-            found.append(BarRow(row.key, (float(row.memory_bytes),), (size(row.memory_bytes),), hint))
+            found.append(BarRow(name, (float(row.memory_bytes),), (size(row.memory_bytes),), hint))
     return found
 
 

@@ -16,7 +16,7 @@ from studio.ui.benchmark.series import LivePair, LiveSeries, past_pair
 class BenchRow:
     """One model on one device, with all runs that continue each other; `ratio` is None for a baseline.
 
-    `spans` are the samples that something disturbed, as first and end; `baseline` is the key of what it was paired with.
+    `spans` are the samples that something disturbed, as first and end; `baseline` is the key of its partner.
     """
 
     name: str

@@ -52,6 +52,7 @@ class BenchmarkTab(QTabWidget):
         module, _, name = PAGES[title][0].partition(":")
         made: QWidget = getattr(importlib.import_module(module), name)(self._controller)
         self._made[title] = made
-        layout = self.widget(index).layout()
+        page = self.widget(index)
+        layout = page.layout() if page is not None else None
         assert layout is not None
         layout.addWidget(made)

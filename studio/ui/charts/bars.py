@@ -62,7 +62,7 @@ class BarsChart(Chart):
         scale = (right - left) / ((high - low) or 1.0)
         zero = left - low * scale
         y = area.top() + TOP + 18 * lines
-        for index, row in enumerate(self._rows):
+        for index in range(len(self._rows)):
             y = self._draw_row(painter, index, QRectF(area.left() + 8, y, label, 0), zero, scale)
         painter.setPen(QPen(QColor(self.tokens.dim), 1))
         painter.drawLine(QPointF(zero, area.top() + TOP + 18 * lines - 4), QPointF(zero, y))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ def ticks(low: float, high: float, most: int) -> list[float]:
 def tick_text(value: float, values: Iterable[float]) -> str:
     """Write a tick with the decimals that tell it from its neighbours."""
     known = sorted(values)
-    step = min((b - a for a, b in zip(known, known[1:], strict=False)), default=abs(value) or 1.0)
+    step = min((b - a for a, b in itertools.pairwise(known)), default=abs(value) or 1.0)
     decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0
     text = f"{value:,.{decimals}f}"
     return "0" if float(text.replace(",", "")) == 0 else text

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from html import escape
 
 from studio import __version__
-from studio.cli.shapes import BenchDocument, BenchModel, BenchPair, EvaluationRow, StepRow
-from studio.cli.text import count, size
 from studio.core.environment import Environment
 from studio.core.modelinfo import ModelInfo
+from studio.report.shapes import BenchDocument, BenchModel, BenchPair, EvaluationRow, StepRow
+from studio.report.text import count, size
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2026; --dim: #59626e; --page: #ffffff; --line: #d5dae1; --bar: #2f6fb4;
