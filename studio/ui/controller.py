@@ -8,6 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from studio.analysis.cold import ColdReport
 from studio.benchmark import BenchOptions
 from studio.core.errors import BurnishError
 from studio.core.project import BASELINE
@@ -24,7 +25,7 @@ class Controller(QObject):
     Signals
     -------
     changed(str)
-        A `studio.session.Topic`.
+        A `studio.session.Topic`, or ``"cold"``.
     selected(str)
         Id of the variant that is shown.
     failed(object)
@@ -63,6 +64,8 @@ class Controller(QObject):
         #: what the recipe starts from, and what is surveyed
         self.base = BASELINE
         self.device = ""
+        #: cold starts by sha256 and device, for as long as the window is open
+        self.cold: dict[tuple[str, str], ColdReport] = {}
         session.listen(lambda topic: self.background.post(lambda: self._on_change(topic)))
 
     # selection
@@ -90,6 +93,15 @@ class Controller(QObject):
         """Tell every view of another theme."""
         self.tokens = tokens
         self.themed.emit(tokens)
+
+    def energy(self) -> dict[tuple[str, str], float]:
+        """Give the joules of an inference by sha256 and device, where they were read."""
+        return {key: found.joules.median for key, found in self.cold.items() if found.joules is not None}
+
+    def keep_cold(self, found: ColdReport) -> None:
+        """Keep the figures of cold starts; `changed` says ``"cold"``."""
+        self.cold[found.model_sha256, found.device] = found
+        self.changed.emit("cold")
 
     # work
 

@@ -14,7 +14,7 @@ TABS = {
     "Benchmark": "studio.ui.benchmark.tab:BenchmarkTab",
     "Layers": "studio.ui.layers.tab:LayersTab",
     "Accuracy": "studio.ui.accuracy:AccuracyTab",
-    "Compare": "studio.ui.compare:CompareTab",
+    "Compare": "studio.ui.compare.tab:CompareTab",
     "Deploy": "studio.ui.deploy:DeployTab",
 }
 
