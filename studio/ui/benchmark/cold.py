@@ -56,11 +56,8 @@ class ColdPage(QWidget):
     def measure(self) -> None:
         """Start every chosen variant on every chosen device."""
         controller, session = self._controller, self._controller.session
-        variants, devices, rounds = (
-            self.choice.variants,
-            self.choice.devices or [controller.device],
-            self.rounds.value(),
-        )
+        variants, rounds = self.choice.variants, self.rounds.value()
+        devices = self.choice.devices or [controller.device]
         if not session.is_open or not variants:
             return
         self.note.setText("Starting …")

@@ -117,10 +117,8 @@ class SweepPage(QWidget):
 
         def work() -> SweepResult:
             place = session.device(device)
-            dynamic = any(
-                item.shape and not isinstance(item.shape[0], int)
-                for item in (session.info.inputs if session.info else ())
-            )
+            inputs = session.info.inputs if session.info is not None else ()
+            dynamic = any(item.shape and not isinstance(item.shape[0], int) for item in inputs)
             space = default_space(place, session.honours(place), any_batch=dynamic)
             options = SweepOptions(space=space, max_latency_ms=limit, data=session.data().evaluation)
             return session.sweep(variant, options, device, on_point=self._on_point, watch=controller.watch)
@@ -160,7 +158,6 @@ def _summary(found: SweepResult) -> str:
     done = "all that are worth it" if found.complete else "so far"
     text = f"{found.subject.name}: {len(found.points)} of {found.possible} settings measured, {done}."
     if found.best is not None:
-        text += (
-            f" Best: {setting_text(found.best)}: {found.best.throughput:,.0f} samples/s at {found.best.p50_ms:.3f} ms."
-        )
+        figures = f"{found.best.throughput:,.0f} samples/s at {found.best.p50_ms:.3f} ms"
+        text += f" Best: {setting_text(found.best)}: {figures}."
     return text

@@ -67,7 +67,7 @@ def _steps(project: Project, variant: Variant) -> list[StepRow]:
             nodes_changed=dict(Counter(change.change for change in item.changes)),
             seconds=round(item.seconds, 3),
             warnings=item.warnings,
-            notes=(),
+            notes={},
             verification=item.verification,
         )
         for item in project.lineage(variant.id)
