@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from PySide6.QtCore import QBuffer, QByteArray, QEvent, QIODevice, QObject, QPoint, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QContextMenuEvent, QGuiApplication, QImage, QPainter
@@ -109,6 +110,10 @@ class PictureMenu(QObject):
         Gives the picture as it is now; None while there is nothing to show.
     more
         Further pictures of the same, by their names in the menu.
+    failed
+        Told of an error when a file cannot be written.
+    corner
+        Where the button stands.
     """
 
     def __init__(
@@ -116,11 +121,13 @@ class PictureMenu(QObject):
         widget: QWidget,
         make: Callable[[], Picture | None],
         more: dict[str, Callable[[], Picture | None]] | None = None,
+        *,
         failed: Callable[[object], None] | None = None,
+        corner: Literal["top right", "bottom left"] = "top right",
     ) -> None:
         super().__init__(widget)
         self._widget, self._make, self._more = widget, make, more or {}
-        self._failed = failed
+        self._failed, self._corner = failed, corner
         self._background = Background(self)
         self.button = QToolButton(widget)
         self.button.setText("⋯")
@@ -189,5 +196,9 @@ class PictureMenu(QObject):
         return False
 
     def _place(self) -> None:
-        self.button.move(self._widget.width() - self.button.width() - 2, 2)
+        widget, button = self._widget, self.button
+        if self._corner == "top right":
+            button.move(widget.width() - button.width() - 2, 2)
+        else:
+            button.move(4, widget.height() - button.height() - 4)
         self.button.raise_()

@@ -21,6 +21,12 @@ NEAR = 12.0
 SPOKES = 3
 
 
+def labels(rows: Sequence[CompareRow]) -> list[str]:
+    """Name rows: with their devices only where these differ."""
+    several = len({row.device for row in rows}) > 1
+    return [row.label if several else row.name for row in rows]
+
+
 class ParetoChart(Chart):
     """Two quantities of each variant against each other; `opened` gives the variant of a point that was clicked."""
 
@@ -120,11 +126,9 @@ class ParetoChart(Chart):
 
     def _draw_labels(self, painter: QPainter, plot: Plot, area: QRectF) -> None:
         """Name the points, right of them where there is room, none over another."""
-        several = len({row.device for row in self._rows}) > 1
         taken: list[QRectF] = []
-        for row in self._rows:
+        for row, text in zip(self._rows, labels(self._rows), strict=True):
             center = plot.point(row.values[self._x.key], row.values[self._y.key])
-            text = row.label if several else row.name
             width = painter.fontMetrics().horizontalAdvance(text) + 4.0
             x = center.x() + 12 if center.x() + 12 + width < area.right() else center.x() - 12 - width
             box = QRectF(x, center.y() - 9, width, 16)
@@ -182,12 +186,12 @@ class RadarChart(Chart):
         return min(values) / mine if quantity.less_is_better else mine / max(values)
 
     def draw(self, painter: QPainter, area: QRectF) -> None:  # noqa: D102
-        names = [row.label for row in self._rows]
+        names = labels(self._rows)
         top = 30 + 18 * legend_lines(painter, area, names)
         draw_legend(painter, area, names, self.tokens)
         inner = area.adjusted(110, top + 14, -110, -24)
         radius, middle = max(20.0, min(inner.width(), inner.height()) / 2), inner.center()
-        self._draw_web(painter, middle, radius)
+        self._draw_web(painter, area, middle, radius)
         for index, row in enumerate(self._rows):
             shares = [self.share(row, spoke) for spoke in self._spokes]
             points = [_around(middle, radius * share, n, len(shares)) for n, share in enumerate(shares)]
@@ -203,7 +207,7 @@ class RadarChart(Chart):
             for row in self._rows
         )
 
-    def _draw_web(self, painter: QPainter, middle: QPointF, radius: float) -> None:
+    def _draw_web(self, painter: QPainter, area: QRectF, middle: QPointF, radius: float) -> None:
         count = len(self._spokes)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(QColor(self.tokens.line), 1))
@@ -218,6 +222,7 @@ class RadarChart(Chart):
             width = painter.fontMetrics().horizontalAdvance(text) + 4.0
             left = outside.x() - width / 2 + (outside.x() - middle.x()) / max(radius, 1.0) * width / 2
             painter.setPen(QColor(self.tokens.dim))
+            left = min(max(left, area.left() + 2), area.right() - width - 2)
             painter.drawText(QRectF(left, outside.y() - 9, width, 18), Qt.AlignmentFlag.AlignCenter, text)
 
 

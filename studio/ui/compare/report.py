@@ -25,7 +25,7 @@ def drawings(rows: Sequence[CompareRow]) -> tuple[Drawing, ...]:
     tokens = load_tokens("light")
     scored = any("accuracy" in row.values for row in rows)
     pareto, radar = ParetoChart(tokens), RadarChart(tokens)
-    pareto.show_rows(rows, BY_KEY["p50"], BY_KEY["accuracy" if scored else "size"])
+    pareto.show_rows(rows, BY_KEY["ratio"], BY_KEY["accuracy" if scored else "size"])
     radar.show_rows(rows)
     found = []
     for chart in (pareto, radar):

@@ -24,7 +24,7 @@ from studio.ui.benchmark.rows import latest_rows
 from studio.ui.build import column, named, row, words
 from studio.ui.charts.bars import BarRow, BarsChart
 from studio.ui.checklist import CheckList
-from studio.ui.compare.charts import ParetoChart, RadarChart
+from studio.ui.compare.charts import ParetoChart, RadarChart, labels
 from studio.ui.compare.model import CompareModel
 from studio.ui.compare.report import drawings, session_report
 from studio.ui.compare.rows import BY_KEY, QUANTITIES, CompareRow, Quantity, as_csv, compare_rows
@@ -112,7 +112,7 @@ class CompareTab(QWidget):
         page = QWidget()
         layout = column(page, margins=(0, 6, 0, 0))
         top = row()
-        for text, box, key in (("Across", self.across, "p50"), ("Up", self.up, "accuracy")):
+        for text, box, key in (("Across", self.across, "ratio"), ("Up", self.up, "accuracy")):
             _fill(box, QUANTITIES, key)
             box.currentIndexChanged.connect(lambda _: self._draw())
             top.addWidget(words(text))
@@ -215,8 +215,8 @@ class CompareTab(QWidget):
         self.bars.title = quantity.title[0].upper() + quantity.title[1:]
         self.bars.set_rows(
             [
-                BarRow(item.label, (item.values[quantity.key],), (quantity.text(item.values[quantity.key]),))
-                for item in known
+                BarRow(name, (item.values[quantity.key],), (quantity.text(item.values[quantity.key]),))
+                for name, item in zip(labels(known), known, strict=True)
             ],
             by_row=True,
         )

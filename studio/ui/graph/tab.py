@@ -14,6 +14,7 @@ from studio.ui.graph.details import NodeDetails
 from studio.ui.graph.legend import Legend
 from studio.ui.graph.loading import describe, lay_out
 from studio.ui.graph.overlays import OVERLAYS
+from studio.ui.graph.pictures import offer_pictures
 from studio.ui.graph.scene import Scene
 
 
@@ -32,6 +33,7 @@ class GraphTab(QWidget):
         self._wanted = ""
         self._overlay = ""
         self._canvas = GraphCanvas(controller.tokens)
+        self.pictures = offer_pictures(self._canvas)
         self._details = NodeDetails()
         self._legend = Legend(controller.tokens)
         split = QSplitter(Qt.Orientation.Horizontal)
