@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ Paint = Callable[[QPainter, QRectF], None]
 SCALE = 2.0
 #: sides of a picture in pixels beyond which a PNG is drawn smaller
 LARGEST = 12_000
+#: pixels of a PNG at most: 160 MB while it is drawn
+MOST_PIXELS = 40_000_000
 DOTS_PER_INCH = 96
 PNG, SVG = "Pictures (*.png)", "Drawings (*.svg)"
 
@@ -52,7 +55,8 @@ class Picture:
 
     def image(self, scale: float = SCALE) -> QImage:
         """Paint it as pixels, `scale` of them for each pixel of the screen."""
-        scale = min(scale, LARGEST / max(1, self.size.width(), self.size.height()))
+        width, height = max(1, self.size.width()), max(1, self.size.height())
+        scale = min(scale, LARGEST / max(width, height), math.sqrt(MOST_PIXELS / (width * height)))
         image = QImage(self.size * scale, QImage.Format.Format_ARGB32_Premultiplied)
         image.setDevicePixelRatio(scale)
         image.fill(QColor(self.background))

@@ -43,7 +43,7 @@ def _picture(canvas: GraphCanvas, scene: Scene, view: QRectF, zoom: float) -> Pi
     look = canvas.look
     coat: Coat = coat_of(scene, look)
 
-    def paint(painter: QPainter, area: QRectF) -> None:
+    def paint(painter: QPainter, _: QRectF) -> None:
         painter.save()
         paint_scene(painter, scene, look, coat, view, zoom)
         painter.restore()
