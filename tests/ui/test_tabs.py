@@ -99,7 +99,9 @@ def test_accuracy_bars(folded: MainWindow, qtbot: QtBot, heard: Heard) -> None:
     assert not heard.errors
 
 
-def test_compare_has_a_row_for_each_variant(folded: MainWindow, qtbot: QtBot, qtmodeltester: ModelTester) -> None:
+def test_compare_has_a_row_for_each_variant(
+    folded: MainWindow, qtbot: QtBot, qtmodeltester: ModelTester, heard: Heard, tmp_path: Path
+) -> None:
     folded.controller.measure([BASELINE, folded.controller.variant], BenchOptions(seconds=0.3))
     idle(folded, qtbot)
     tab = folded.workspace.tabs.open_tab("Compare")
@@ -114,6 +116,13 @@ def test_compare_has_a_row_for_each_variant(folded: MainWindow, qtbot: QtBot, qt
     assert sizes == sorted(sizes)
     tab._open(tab._sorted.index(0, 0))
     assert folded.controller.variant == tab.model.rows[tab._sorted.mapToSource(tab._sorted.index(0, 0)).row()].variant
+    tab.save_report(tmp_path / "report.html")
+    qtbot.waitUntil(lambda: (tmp_path / "report.html").exists() or bool(heard.errors), timeout=20_000)
+    assert not heard.errors
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<svg " in page
+    assert "folded" in page
+    assert "<script" not in page
 
 
 def test_deploy_writes_a_bundle(folded: MainWindow, qtbot: QtBot, heard: Heard, tmp_path: Path) -> None:

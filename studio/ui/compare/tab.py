@@ -104,6 +104,7 @@ class CompareTab(QWidget):
         view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         view.horizontalHeader().setStretchLastSection(True)
         view.doubleClicked.connect(self._open)
+        self._view = view
         return view
 
     def _pareto_page(self) -> QWidget:
