@@ -111,8 +111,8 @@ def test_compare_has_a_row_for_each_variant(
     lines = as_csv(tab.model.rows).splitlines()
     assert lines[0].startswith(",".join(HEADS))
     assert lines[1].startswith("baseline,onnxruntime:CPU")
-    tab._view.sortByColumn(HEADS.index("Size"), Qt.SortOrder.AscendingOrder)
-    sizes = [tab._sorted.index(row, HEADS.index("Size")).data(Qt.ItemDataRole.UserRole) for row in range(3)]
+    tab._view.sortByColumn(list(HEADS).index("Size"), Qt.SortOrder.AscendingOrder)
+    sizes = [tab._sorted.index(row, list(HEADS).index("Size")).data(Qt.ItemDataRole.UserRole) for row in range(3)]
     assert sizes == sorted(sizes)
     tab._open(tab._sorted.index(0, 0))
     assert folded.controller.variant == tab.model.rows[tab._sorted.mapToSource(tab._sorted.index(0, 0)).row()].variant
