@@ -15,6 +15,7 @@ from studio.analysis.expected import measure_expected
 from studio.analysis.sweep import OnPoint, SweepOptions, SweepResult, sweep
 from studio.benchmark import BenchOptions, BenchResult
 from studio.core.artifact import Artifact
+from studio.core.continuation import continued
 from studio.core.device import Device, find_device
 from studio.core.errors import StoreError, UsageError
 from studio.core.evaluation import Evaluation
@@ -371,9 +372,16 @@ class Session:
         options: BenchOptions,
         devices: Sequence[str] = (),
         *,
+        extend: bool = False,
         watch: Watch | None = None,
     ) -> BenchResult:
-        """Measure variants on devices, each in pairs with the baseline on the first device."""
+        """Measure variants on devices, each in pairs with the baseline on the first device.
+
+        Parameters
+        ----------
+        extend
+            Take more pairs of what was measured before: the measurements continue the earlier ones.
+        """
         places = [self.device(spec, watch=watch) for spec in devices or ("",)]
         names = [self.project.variant(variant).name for variant in variants]
         subjects = [
@@ -381,7 +389,13 @@ class Session:
             for place in places
             for name in names
         ]
+        if extend:
+            # Another order than before: the same would repeat whatever it favours.
+            options = options.model_copy(update={"seed": options.seed + len(self._measurements)})
         result = measure_expected(self.work, subjects, options, watch=watch)
+        if extend:
+            linked = continued(result.measurements, self.measurements)
+            result = result.model_copy(update={"measurements": linked})
         self.record(result.measurements)
         return result
 

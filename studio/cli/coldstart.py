@@ -8,8 +8,8 @@ from rich.console import Console
 
 from studio.analysis.cold import ColdReport, Spread, StartFigures
 from studio.cli.grid import print_grid
-from studio.cli.text import size
 from studio.core.energy import NOT_READABLE
+from studio.report.text import size
 
 _TITLES = ("start", "import", "load", "stages of loading", "first", "steady", "to the first result")
 

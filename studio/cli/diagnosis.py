@@ -10,11 +10,11 @@ from typing import Self
 from rich.console import Console
 
 from studio.cli.grid import print_grid
-from studio.cli.shapes import VERSION, Document
-from studio.cli.text import count, size
 from studio.core.diagnosis.explanation import Cause, Explanation
 from studio.core.frozen import Frozen
 from studio.core.profile import LayerProfile, Profile, slowest
+from studio.report.shapes import VERSION, Document
+from studio.report.text import count, size
 
 #: nodes of a cause that are named; --json has all
 _NAMED = 4

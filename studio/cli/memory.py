@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from studio.cli.text import size
 from studio.core.memoryplan import MemoryPlan
+from studio.report.text import size
 
 #: tensors shown; --json has them all
 TOP_TENSORS = 20

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how steps are written on a command line."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from studio.cli.app import App
 from studio.core.errors import UsageError, nearest
 from studio.core.modelinfo import ModelInfo
 from studio.core.preprocessing import PRESETS
-from studio.core.recipe import Recipe, Step, read_recipe
-from studio.core.scope import Scope
+from studio.core.recipe import Recipe, parse_step, read_recipe
 from studio.core.source import parse_split
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -125,36 +124,6 @@ def check_parts(split: str) -> None:
     for name in names:
         if name not in PARTS:
             raise UsageError(f"--split {split!r}: no command reads a part {name!r}.", nearest(name, PARTS))
-
-
-def parse_step(text: str) -> Step:
-    """Read ``ID[:k=v,k=v]``; keys ``scope.names``, ``scope.operators``, ``scope.patterns``, ``scope.exclude``.
-
-    Lists are joined by ``|``, as in ``quantize.static:method=entropy,scope.operators=Conv|Gemm``.
-
-    Raises
-    ------
-    UsageError
-        When it is not of that form.
-    """
-    pass_id, _, rest = text.partition(":")
-    params: dict[str, Any] = {}
-    scope: dict[str, tuple[str, ...]] = {}
-    for part in filter(None, rest.split(",")):
-        key, equals, value = part.partition("=")
-        if not equals or not key.strip():
-            raise UsageError(f"--step {text!r}: {part!r} is not KEY=VALUE.", "Write --step ID:key=value,key=value.")
-        if key.startswith("scope."):
-            scope[key.removeprefix("scope.").strip()] = tuple(value.split("|"))
-        else:
-            params[key.strip()] = value.strip()
-    unknown = set(scope) - set(Scope.model_fields)
-    if unknown:
-        known = ", ".join(f"scope.{name}" for name in Scope.model_fields)
-        raise UsageError(f"--step {text!r}: there is no scope.{unknown.pop()}.", f"Known: {known}.")
-    if not pass_id.strip():
-        raise UsageError(f"--step {text!r} names no pass.", "'burnish passes' lists them.")
-    return Step(pass_id=pass_id.strip(), params=params, scope=Scope(**scope))
 
 
 def build_recipe(recipe: Path | None, steps: Sequence[str]) -> Recipe:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from studio.cli.grid import print_grid
-from studio.cli.shapes import BenchDocument, BenchModel, BenchPair, EvaluationRow, StepRow
-from studio.cli.text import expectation, size
 from studio.core.machine.processes import ProcessSpread
 from studio.core.passes import Range
 from studio.core.runtime import ExecutedNode
+from studio.report.shapes import BenchDocument, BenchModel, BenchPair, EvaluationRow, StepRow
+from studio.report.text import expectation, size
 
 BENCH = ("model", "device", "p50", "p90", "p99", "samples", "ratio", "load", "first", "memory", "size")
 #: executed nodes shown; --json has them all

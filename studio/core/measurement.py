@@ -62,6 +62,8 @@ class Measurement(Frozen):
     load_ns: int
     first_ns: int
     memory: Memory | None = None
+    #: id of the measurement that this one continues with more samples
+    extends: str = ""
     #: id of the baseline's measurement taken in pairs with this one; empty for a baseline or a run alone
     paired_with: str = ""
     run: str = ""

@@ -267,7 +267,7 @@ class _Run:
             del subject.samples[self.rounds :]
             self._stream(subject, subject.samples, "steady")
         if self._watch is not None:
-            self._watch.mark(self.rounds, self._elapsed, last=True)
+            self._tell_noise(self._watch.mark(self.rounds, self._elapsed, last=True))
             kept = self._watch.kept(self.rounds)
             for subject in self.subjects:
                 subject.leave_out(kept)
@@ -307,7 +307,7 @@ class _Run:
             if self._due():
                 self._tell()
                 if self._watch is not None:
-                    self._watch.mark(self.rounds, self._elapsed)
+                    self._tell_noise(self._watch.mark(self.rounds, self._elapsed))
 
     def _enough(self) -> bool:
         wanted = self._options
@@ -343,6 +343,13 @@ class _Run:
         label = f"{self.rounds} {'pairs' if len(self.subjects) > 1 else 'samples'}"
         wanted = self._options.seconds + (self._watch.extra if self._watch is not None else 0.0)
         self._reporter.progress(min(self._elapsed, wanted), wanted, label)
+
+    def _tell_noise(self, found: tuple[int, int, str] | None) -> None:
+        """Say which rounds something disturbed: no samples, their place in the info."""
+        if found is not None:
+            first, end, text = found
+            for subject in self.subjects:
+                self._reporter.samples(subject.name, [], {"phase": "noise", "first": first, "end": end, "text": text})
 
     def _stream(self, subject: _Subject, samples: Sequence[int], phase: str) -> None:
         fresh = samples[subject.streamed :]

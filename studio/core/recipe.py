@@ -170,6 +170,38 @@ def _step_table(step: Step) -> dict[str, Any]:
     return table
 
 
+def parse_step(text: str) -> Step:
+    """Read a step as a command line has it: ``ID[:k=v,k=v]``.
+
+    Keys of the scope are ``scope.names``, ``scope.operators``, ``scope.patterns``, ``scope.exclude``.
+
+    Lists are joined by ``|``, as in ``quantize.static:method=entropy,scope.operators=Conv|Gemm``.
+
+    Raises
+    ------
+    UsageError
+        When it is not of that form.
+    """
+    pass_id, _, rest = text.partition(":")
+    params: dict[str, Any] = {}
+    scope: dict[str, tuple[str, ...]] = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--step {text!r}: {part!r} is not KEY=VALUE.", "Write --step ID:key=value,key=value.")
+        if key.startswith("scope."):
+            scope[key.removeprefix("scope.").strip()] = tuple(value.split("|"))
+        else:
+            params[key.strip()] = value.strip()
+    unknown = set(scope) - set(Scope.model_fields)
+    if unknown:
+        known = ", ".join(f"scope.{name}" for name in Scope.model_fields)
+        raise UsageError(f"--step {text!r}: there is no scope.{unknown.pop()}.", f"Known: {known}.")
+    if not pass_id.strip():
+        raise UsageError(f"--step {text!r} names no pass.", "'burnish passes' lists them.")
+    return Step(pass_id=pass_id.strip(), params=params, scope=Scope(**scope))
+
+
 def replace_step(recipe: Recipe, index: int, step: Step) -> Recipe:
     """Give the recipe with one step replaced.
 

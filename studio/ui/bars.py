@@ -9,6 +9,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from studio.ui.pictures import Picture, PictureMenu
 from studio.ui.theme import Tokens
 
 ROW = 66
@@ -39,6 +40,7 @@ class BarChart(QWidget):
         self._tokens = tokens
         self._bars: tuple[Bar, ...] = ()
         self._span = (0.0, 1.0)
+        self.pictures = PictureMenu(self, self.picture)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
 
     def set_bars(self, bars: Sequence[Bar], span: tuple[float, float] | None = None) -> None:
@@ -58,6 +60,12 @@ class BarChart(QWidget):
         self._tokens = tokens
         self.update()
 
+    def picture(self) -> Picture | None:
+        """Give the bars as a picture; None without any."""
+        if not self._bars:
+            return None
+        return Picture(self.accessibleName() or "Bars", self.size(), self._tokens.surface, self._paint_all)
+
     def sizeHint(self) -> QSize:  # noqa: D102
         return QSize(480, ROW * max(1, len(self._bars)) + 8)
 
@@ -68,11 +76,14 @@ class BarChart(QWidget):
         painter = QPainter(self)
         try:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            for index, bar in enumerate(self._bars):
-                self._paint(painter, index, bar)
+            self._paint_all(painter, QRectF(self.rect()))
         finally:
             # An exception with the painter still active would end the process.
             painter.end()
+
+    def _paint_all(self, painter: QPainter, area: QRectF) -> None:
+        for index, bar in enumerate(self._bars):
+            self._paint(painter, index, bar)
 
     def _paint(self, painter: QPainter, index: int, bar: Bar) -> None:
         tokens, top = self._tokens, float(index * ROW + 4)

@@ -8,6 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from studio.analysis.cold import ColdReport
 from studio.benchmark import BenchOptions
 from studio.core.errors import BurnishError
 from studio.core.project import BASELINE
@@ -24,7 +25,7 @@ class Controller(QObject):
     Signals
     -------
     changed(str)
-        A `studio.session.Topic`.
+        A `studio.session.Topic`, or ``"cold"``.
     selected(str)
         Id of the variant that is shown.
     failed(object)
@@ -36,7 +37,8 @@ class Controller(QObject):
     started(tuple)
         The pool's jobs when one has started, before its first event.
     samples(str, list, dict)
-        Series (`Subject.key`), nanoseconds, and info (``phase`` is ``"warmup"`` or ``"steady"``).
+        Series (`Subject.key`), nanoseconds, and info: ``phase`` is ``"warmup"``, ``"steady"`` or ``"noise"`` (no
+        samples, but ``first``, ``end`` and ``text``); ``job`` is that of the pair.
     busy(str, bool)
         Whether ``"open"``, ``"apply"``, ``"measure"``, ``"evaluate"`` or ``"export"`` is under way.
     themed(object)
@@ -68,6 +70,8 @@ class Controller(QObject):
         #: what the recipe starts from, and what is surveyed
         self.base = BASELINE
         self.device = ""
+        #: cold starts by sha256 and device, for as long as the window is open
+        self.cold: dict[tuple[str, str], ColdReport] = {}
         session.listen(lambda topic: self.background.post(lambda: self._on_change(topic)))
 
     # selection
@@ -95,6 +99,15 @@ class Controller(QObject):
         """Tell every view of another theme."""
         self.tokens = tokens
         self.themed.emit(tokens)
+
+    def energy(self) -> dict[tuple[str, str], float]:
+        """Give the joules of an inference by sha256 and device, where they were read."""
+        return {key: found.joules.median for key, found in self.cold.items() if found.joules is not None}
+
+    def keep_cold(self, found: ColdReport) -> None:
+        """Keep the figures of cold starts; `changed` says ``"cold"``."""
+        self.cold[found.model_sha256, found.device] = found
+        self.changed.emit("cold")
 
     # work
 
@@ -137,10 +150,16 @@ class Controller(QObject):
         options: BenchOptions,
         devices: list[str] | None = None,
         then: Callable[[Any], None] | None = None,
+        *,
+        extend: bool = False,
     ) -> None:
-        """Measure variants live."""
+        """Measure variants live; `extend` adds pairs to what was measured before."""
         places = devices or ([self.device] if self.device else [])
-        self.start("measure", lambda: self.session.measure(variants, options, places, watch=self.watch), then)
+        self.start(
+            "measure",
+            lambda: self.session.measure(variants, options, places, extend=extend, watch=self.watch),
+            then,
+        )
 
     def evaluate(self, variants: list[str], metrics: tuple[str, ...] = (), data: Path | None = None) -> None:
         """Evaluate variants; the first is the baseline."""
@@ -177,7 +196,8 @@ class Controller(QObject):
     def watch(self, event: JobEvent) -> None:
         """Take a job event on the pool's thread and hand it to the GUI thread."""
         if isinstance(event, Samples):
-            self.background.post(lambda: self.samples.emit(event.series, event.values, event.info))
+            info = {**event.info, "job": event.job}
+            self.background.post(lambda: self.samples.emit(event.series, event.values, info))
         elif isinstance(event, Started):
             # Asked for now: a short job is over, and forgotten by the pool, before the GUI thread hears of it.
             jobs = tuple(self.session.work.pool.jobs)

@@ -12,14 +12,15 @@ from studio.ui.controller import Controller
 TABS = {
     "Graph": "studio.ui.graph.tab:GraphTab",
     "Benchmark": "studio.ui.benchmark.tab:BenchmarkTab",
+    "Layers": "studio.ui.layers.tab:LayersTab",
     "Accuracy": "studio.ui.accuracy.tab:AccuracyTab",
-    "Compare": "studio.ui.compare:CompareTab",
+    "Compare": "studio.ui.compare.tab:CompareTab",
     "Deploy": "studio.ui.deploy:DeployTab",
 }
 
 
 class CentreTabs(QTabWidget):
-    """Graph, Benchmark, Accuracy, Compare, Deploy."""
+    """Graph, Benchmark, Layers, Accuracy, Compare, Deploy."""
 
     def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
         super().__init__(parent)

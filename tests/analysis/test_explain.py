@@ -8,10 +8,9 @@ import onnx
 import pytest
 
 from studio.analysis.explain import explain
-from studio.cli.options import parse_step
 from studio.core.device import find_device
 from studio.core.diagnosis.explanation import Cause, Explanation
-from studio.core.recipe import Recipe
+from studio.core.recipe import Recipe, parse_step
 from studio.jobs.pool import JobPool
 from studio.jobs.tasks.subject import Subject
 from studio.locations import load_registry

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from studio.analysis.remedies import with_remedies
-from studio.cli.options import parse_step
 from studio.core.diagnosis.causes import Side, find_causes
 from studio.core.diagnosis.explanation import Remedy
-from studio.core.recipe import Recipe
+from studio.core.recipe import Recipe, parse_step
 from studio.core.registry import scan
 from studio.core.runner import resolve_recipe
 from tests.core.diagnosis.layers import layer, side

@@ -18,7 +18,8 @@ from studio.ui.accuracy.tab import AccuracyTab
 from studio.ui.bars import Bar, BarChart
 from studio.ui.benchmark.series import POINTS, LiveSeries, common_range
 from studio.ui.benchmark.tab import BenchmarkTab
-from studio.ui.compare import HEADS, CompareTab, as_csv
+from studio.ui.compare.rows import HEADS, as_csv
+from studio.ui.compare.tab import CompareTab
 from studio.ui.deploy import DeployTab
 from studio.ui.theme import Tokens, load_tokens
 from studio.ui.window import MainWindow
@@ -41,31 +42,33 @@ def folded(sample_window: MainWindow, qtbot: QtBot) -> MainWindow:
 def test_benchmark_is_live_then_tabled(
     folded: MainWindow, qtbot: QtBot, heard: Heard, qtmodeltester: ModelTester
 ) -> None:
-    tab = folded.workspace.tabs.open_tab("Benchmark")
-    assert isinstance(tab, BenchmarkTab)
-    tab._seconds.setValue(0.5)
+    page = folded.workspace.tabs.open_tab("Benchmark")
+    assert isinstance(page, BenchmarkTab)
+    tab = page.live
+    tab.seconds.setValue(0.5)
     with qtbot.waitSignal(folded.controller.samples, timeout=60_000):
         tab.measure([BASELINE, folded.controller.variant])
-    assert tab._stop.isEnabled()
-    assert not tab._shown.isEnabled()
+    assert tab.stop.isEnabled()
+    assert not tab.start.isEnabled()
     idle(folded, qtbot)
-    qtbot.waitUntil(lambda: tab._model.rowCount() == 2, timeout=10_000)
-    cells = [str(tab._model.index(1, column).data()) for column in range(tab._model.columnCount())]
+    qtbot.waitUntil(lambda: tab.model.rowCount() == 2, timeout=10_000)
+    cells = [str(tab.model.index(1, column).data()) for column in range(tab.model.columnCount())]
     assert cells[0] == "folded"
     assert "x (" in cells[2]
     assert cells[3].endswith("ms")
-    grey = tab._model.index(1, 5).data(Qt.ItemDataRole.ForegroundRole)
+    grey = tab.model.index(1, 5).data(Qt.ItemDataRole.ForegroundRole)
     assert grey is not None
     assert grey.name() == folded.controller.tokens.disabled
-    model: QAbstractItemModel = tab._model
+    model: QAbstractItemModel = tab.model
     qtmodeltester.check(model)  # type: ignore[no-untyped-call]
     assert not heard.errors
 
 
 def test_stopping_keeps_what_was_measured(folded: MainWindow, qtbot: QtBot, heard: Heard) -> None:
-    tab = folded.workspace.tabs.open_tab("Benchmark")
-    assert isinstance(tab, BenchmarkTab)
-    tab._seconds.setValue(60.0)
+    page = folded.workspace.tabs.open_tab("Benchmark")
+    assert isinstance(page, BenchmarkTab)
+    tab = page.live
+    tab.seconds.setValue(60.0)
     steady: list[str] = []
 
     def hear(series: str, values: list[int], info: dict[str, str]) -> None:
@@ -75,7 +78,7 @@ def test_stopping_keeps_what_was_measured(folded: MainWindow, qtbot: QtBot, hear
     folded.controller.samples.connect(hear)
     tab.measure([BASELINE, folded.controller.variant])
     qtbot.waitUntil(lambda: len(set(steady)) == 2, timeout=60_000)
-    tab._stop.click()
+    tab.stop.click()
     idle(folded, qtbot)
     assert not heard.errors
     assert len(folded.controller.session.measurements) == 2
@@ -96,21 +99,30 @@ def test_accuracy_bars(folded: MainWindow, qtbot: QtBot, heard: Heard) -> None:
     assert not heard.errors
 
 
-def test_compare_has_a_row_for_each_variant(folded: MainWindow, qtbot: QtBot, qtmodeltester: ModelTester) -> None:
+def test_compare_has_a_row_for_each_variant(
+    folded: MainWindow, qtbot: QtBot, qtmodeltester: ModelTester, heard: Heard, tmp_path: Path
+) -> None:
     folded.controller.measure([BASELINE, folded.controller.variant], BenchOptions(seconds=0.3))
     idle(folded, qtbot)
     tab = folded.workspace.tabs.open_tab("Compare")
     assert isinstance(tab, CompareTab)
-    qtbot.waitUntil(lambda: tab._model.rowCount() == 3, timeout=10_000)
-    qtmodeltester.check(tab._model)  # type: ignore[no-untyped-call]
-    lines = as_csv(tab._model.rows).splitlines()
-    assert lines[0] == ",".join(HEADS)
+    qtbot.waitUntil(lambda: tab.model.rowCount() == 3, timeout=10_000)
+    qtmodeltester.check(tab.model)  # type: ignore[no-untyped-call]
+    lines = as_csv(tab.model.rows).splitlines()
+    assert lines[0].startswith(",".join(HEADS))
     assert lines[1].startswith("baseline,onnxruntime:CPU")
-    tab._view.sortByColumn(HEADS.index("Size"), Qt.SortOrder.AscendingOrder)
-    sizes = [tab._sorted.index(row, HEADS.index("Size")).data(Qt.ItemDataRole.UserRole) for row in range(3)]
+    tab._view.sortByColumn(list(HEADS).index("Size"), Qt.SortOrder.AscendingOrder)
+    sizes = [tab._sorted.index(row, list(HEADS).index("Size")).data(Qt.ItemDataRole.UserRole) for row in range(3)]
     assert sizes == sorted(sizes)
     tab._open(tab._sorted.index(0, 0))
-    assert folded.controller.variant == tab._model.rows[tab._sorted.mapToSource(tab._sorted.index(0, 0)).row()].variant
+    assert folded.controller.variant == tab.model.rows[tab._sorted.mapToSource(tab._sorted.index(0, 0)).row()].variant
+    tab.save_report(tmp_path / "report.html")
+    qtbot.waitUntil(lambda: (tmp_path / "report.html").exists() or bool(heard.errors), timeout=20_000)
+    assert not heard.errors
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<svg " in page
+    assert "folded" in page
+    assert "<script" not in page
 
 
 def test_deploy_writes_a_bundle(folded: MainWindow, qtbot: QtBot, heard: Heard, tmp_path: Path) -> None:
@@ -140,7 +152,7 @@ def test_deploy_says_why_it_could_not(folded: MainWindow, qtbot: QtBot, heard: H
 
 
 def test_every_tab_bears_another_theme(folded: MainWindow, qtbot: QtBot) -> None:
-    for title in ("Graph", "Benchmark", "Accuracy", "Compare", "Deploy"):
+    for title in ("Graph", "Benchmark", "Layers", "Accuracy", "Compare", "Deploy"):
         folded.workspace.tabs.open_tab(title)
         folded.set_theme("dark")
         assert folded.controller.tokens == load_tokens("dark")
@@ -165,9 +177,9 @@ def test_the_common_range_leaves_outliers_out() -> None:
     span = common_range([series])
     assert span is not None
     assert span[1] < 2
-    edges, shares = series.density(*span)
-    assert len(edges) == len(shares) + 1
-    assert abs(sum(shares) - 1) < 1e-9
+    places, density = series.density(*span)
+    assert len(places) == len(density)
+    assert places[density.argmax()] == pytest.approx(1.0, abs=0.02)
 
 
 def test_bars_paint_without_values_and_with_a_point(qtbot: QtBot, tokens: Tokens) -> None:

@@ -16,12 +16,12 @@ from studio.cli.app import App
 from studio.cli.coldstart import print_cold
 from studio.cli.live import LiveBench
 from studio.cli.options import PATH, SECONDS, check_dims, common, data_option, parse_dims
-from studio.cli.rows import bench_document
-from studio.cli.shapes import BenchDocument
 from studio.cli.tables import print_bench
 from studio.core.device import Device
 from studio.core.runtime import RunOptions
 from studio.jobs.tasks.subject import Subject
+from studio.report.rows import bench_document
+from studio.report.shapes import BenchDocument
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -8,9 +8,9 @@ from rich.console import Console
 from studio.cli.app import App
 from studio.cli.options import common
 from studio.cli.shapes import CacheDocument
-from studio.cli.text import size
 from studio.core.resultcache import ResultCache
 from studio.locations import cache_folder, cache_limit
+from studio.report.text import size
 
 
 @click.command("cache")

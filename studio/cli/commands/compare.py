@@ -12,13 +12,14 @@ from studio.cli.app import App
 from studio.cli.commands.bench import bench_options, make_options, open_subjects, run_bench
 from studio.cli.grid import print_grid
 from studio.cli.options import PATH, common, data_option, device_option
-from studio.cli.rows import evaluation_row
-from studio.cli.shapes import BenchDocument, CompareDocument, CompareRow, EvaluationRow
+from studio.cli.shapes import CompareDocument, CompareRow
 from studio.cli.tables import print_bench, print_evaluations
-from studio.cli.text import count, size
 from studio.core.modelinfo import ModelInfo
 from studio.jobs.tasks.evaluate import EvaluateModels
 from studio.jobs.tasks.subject import Subject
+from studio.report.rows import evaluation_row
+from studio.report.shapes import BenchDocument, EvaluationRow
+from studio.report.text import count, size
 
 
 @click.command("compare")

@@ -9,8 +9,8 @@ from rich.table import Table
 from studio.cli.app import App
 from studio.cli.options import common
 from studio.cli.shapes import DevicesDocument, device_table
-from studio.cli.text import size
 from studio.jobs.tasks.detect import Detected
+from studio.report.text import size
 
 
 @click.command("devices")

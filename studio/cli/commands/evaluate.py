@@ -12,12 +12,13 @@ from studio.cli.app import App
 from studio.cli.commands.bench import open_subjects
 from studio.cli.commands.disagreements import print_disagreements
 from studio.cli.options import PATH, common, device_option, source_options
-from studio.cli.rows import evaluation_row
-from studio.cli.shapes import EvaluateDocument, EvaluationRow
+from studio.cli.shapes import EvaluateDocument
 from studio.cli.tables import print_evaluations
 from studio.core.disagreement import Disagreements
 from studio.core.errors import UsageError
 from studio.jobs.tasks.evaluate import EvaluateModels
+from studio.report.rows import evaluation_row
+from studio.report.shapes import EvaluationRow
 
 
 @click.command("evaluate")

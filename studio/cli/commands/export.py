@@ -11,13 +11,13 @@ from studio.cli.app import App
 from studio.cli.live import LiveBench
 from studio.cli.options import PATH, common, data_option, device_option
 from studio.cli.shapes import ExportDocument
-from studio.cli.text import size
 from studio.core.delivery import check_target
 from studio.core.errors import UsageError
 from studio.core.exporter import ExportResult
 from studio.core.project import with_settings
 from studio.core.recipe import Recipe, read_recipe
 from studio.jobs.tasks.export import ExportModel
+from studio.report.text import size
 
 
 @click.command("export")

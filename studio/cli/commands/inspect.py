@@ -11,8 +11,8 @@ from studio.cli.app import App
 from studio.cli.memory import print_memory
 from studio.cli.options import PATH, check_dims, common, parse_dims
 from studio.cli.shapes import InspectDocument
-from studio.cli.text import count, size, tensor
 from studio.core.modelinfo import ModelInfo
+from studio.report.text import count, size, tensor
 
 
 @click.command("inspect")

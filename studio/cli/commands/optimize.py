@@ -12,11 +12,8 @@ from studio.benchmark import BenchOptions
 from studio.cli.app import App
 from studio.cli.commands.bench import run_bench
 from studio.cli.options import PATH, SECONDS, build_recipe, common, device_option, source_options
-from studio.cli.report import Report, report_html
-from studio.cli.rows import evaluation_row, step_row
-from studio.cli.shapes import BenchDocument, EvaluationRow, ModelFile, OptimizeDocument
+from studio.cli.shapes import OptimizeDocument
 from studio.cli.tables import print_bench, print_evaluations, print_steps
-from studio.cli.text import size
 from studio.core.artifact import Artifact
 from studio.core.atomic import write_atomic
 from studio.core.delivery import check_target, deliver
@@ -27,6 +24,10 @@ from studio.core.recipe import recipe_toml
 from studio.core.source import is_source, read_source
 from studio.jobs.tasks.evaluate import EvaluateModels
 from studio.jobs.tasks.subject import Subject
+from studio.report.page import Report, report_html
+from studio.report.rows import evaluation_row, step_row
+from studio.report.shapes import BenchDocument, EvaluationRow, ModelFile
+from studio.report.text import size
 from studio.session import Applied
 from studio.workbench import Data
 

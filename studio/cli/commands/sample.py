@@ -11,14 +11,15 @@ from studio.benchmark import BenchOptions
 from studio.cli.app import App
 from studio.cli.live import LiveBench
 from studio.cli.options import PATH, SECONDS, common, device_option
-from studio.cli.report import Report, report_html
-from studio.cli.rows import bench_document, evaluation_row, step_row
-from studio.cli.shapes import BenchDocument, EvaluationRow, ExportDocument, SampleDocument, StepRow
+from studio.cli.shapes import ExportDocument, SampleDocument
 from studio.cli.tables import print_bench, print_evaluations
 from studio.core.atomic import explained, write_atomic
 from studio.core.delivery import deliver
 from studio.core.errors import BurnishError
 from studio.core.recipe import recipe_toml
+from studio.report.page import Report, report_html
+from studio.report.rows import bench_document, evaluation_row, step_row
+from studio.report.shapes import BenchDocument, EvaluationRow, StepRow
 from studio.sample import RECIPES, open_sample
 from studio.session import Session
 

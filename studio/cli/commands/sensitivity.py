@@ -12,13 +12,14 @@ from rich.console import Console
 from studio.analysis.sensitivity import SenseOptions, pick_choices, sensitivity
 from studio.cli.app import App
 from studio.cli.grid import print_grid
-from studio.cli.options import PATH, common, data_option, device_option, parse_step
+from studio.cli.options import PATH, common, data_option, device_option
 from studio.cli.shapes import SensitivityDocument
-from studio.cli.text import size
 from studio.core.atomic import write_atomic
 from studio.core.delivery import check_target
+from studio.core.recipe import parse_step
 from studio.core.scope import Scope
 from studio.core.sensitivity import LayerOption, Sensitivity, decibels
+from studio.report.text import size
 
 COLUMNS = ("layer", "operator", "form", "SQNR", "from", "agreement", "saves", "bytes")
 

@@ -11,9 +11,9 @@ from rich.table import Table
 from studio.cli.app import App
 from studio.cli.options import PATH, common, device_option
 from studio.cli.shapes import SurveyDocument
-from studio.cli.text import expectation
 from studio.core.machine.refine import NOT_CALIBRATED
 from studio.core.passes import Survey
+from studio.report.text import expectation
 
 
 @click.command("survey")

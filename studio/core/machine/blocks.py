@@ -32,6 +32,8 @@ class Stability(Frozen):
         Blocks watched; those that something disturbed; those of them that were measured again and left out.
     noise
         What disturbed the blocks that count, in sentences.
+    spans
+        The rounds of these blocks, as first and end among the samples that were kept.
     """
 
     verdict: Literal["stable", "noisy", "cannot tell"]
@@ -39,6 +41,7 @@ class Stability(Frozen):
     hit: int
     repeated: int
     noise: tuple[str, ...] = ()
+    spans: tuple[tuple[int, int], ...] = ()
 
     @property
     def text(self) -> str:
@@ -85,7 +88,7 @@ class BlockWatch:
         """Begin the first block now: what was before is not watched."""
         self._start = self._last = self._observe()
 
-    def mark(self, rounds: int, elapsed: float, *, last: bool = False) -> None:
+    def mark(self, rounds: int, elapsed: float, *, last: bool = False) -> tuple[int, int, str] | None:
         """Close the block when it is long enough, or the run ends.
 
         Parameters
@@ -94,13 +97,20 @@ class BlockWatch:
             Complete rounds so far.
         elapsed
             Seconds of the run so far.
+
+        Returns
+        -------
+        tuple or None
+            First round, end and what disturbed the block that was closed, if anything did.
         """
         seconds = elapsed - self._began
         if rounds == self._first or (seconds < BLOCK and not last):
-            return
+            return None
         now = self._observe()
         self._blocks.append(_Block(self._first, rounds, seconds, self._describe(self._last, now)))
         self._first, self._began, self._last = rounds, elapsed, now
+        closed = self._blocks[-1]
+        return (closed.first, closed.end, " ".join(closed.noise)) if closed.noise else None
 
     @property
     def extra(self) -> float:
@@ -126,7 +136,14 @@ class BlockWatch:
             verdict, noise = "cannot tell", ("The run was too short to watch.",)
         elif verdict == "stable":
             noise = ()
-        return Stability(verdict=verdict, blocks=len(self._blocks), hit=len(hit), repeated=len(again), noise=noise)
+        return Stability(
+            verdict=verdict,
+            blocks=len(self._blocks),
+            hit=len(hit),
+            repeated=len(again),
+            noise=noise,
+            spans=tuple(_moved(block, again) for block in left),
+        )
 
     def _repeated(self) -> list[_Block]:
         """List the blocks for which the run has lasted longer; a run that was stopped early has none."""
@@ -141,6 +158,12 @@ class BlockWatch:
             if sum(item.seconds for item in chosen) + block.seconds <= budget:
                 chosen.append(block)
         return chosen
+
+
+def _moved(block: _Block, gone: Sequence[_Block]) -> tuple[int, int]:
+    """Give the rounds of a block among those that were kept."""
+    before = sum(other.end - other.first for other in gone if other.end <= block.first)
+    return block.first - before, block.end - before
 
 
 def together(found: Sequence[Stability]) -> Stability | None:

@@ -26,6 +26,7 @@ HEADS = {
     "Load": "Time to load the model, in a process that ran nothing else",
     "First": "Time of the first inference",
     "Memory": "What loading and running added to resident memory at most",
+    "Run": "What the noise guard says: stable, noisy (something disturbed samples that count), or cannot tell",
 }
 _TITLES = tuple(HEADS)
 
@@ -75,6 +76,8 @@ class BenchModel(QAbstractTableModel):
             color = self._color(row, title)
             return QColor(color) if color else None
         if role == Qt.ItemDataRole.ToolTipRole:
+            if title == "Run" and row.stability is not None:
+                return row.stability.text
             return "\n".join(row.notes) or HEADS[title]
         return None
 
@@ -84,6 +87,8 @@ class BenchModel(QAbstractTableModel):
         if title == "Ratio" and row.ratio is not None:
             colors = {"faster": self._tokens.good, "slower": self._tokens.bad}
             return colors.get(row.ratio.verdict, self._tokens.neutral)
+        if title == "Run" and row.stability is not None and row.stability.verdict == "noisy":
+            return self._tokens.warning
         return ""
 
 
@@ -101,6 +106,7 @@ def text(row: BenchRow, title: str) -> str:
         "Load": f"{row.load_ms:.0f} ms",
         "First": f"{row.first_ms:.1f} ms",
         "Memory": "–" if row.memory_bytes is None else size(row.memory_bytes),
+        "Run": _run(row),
     }
     return cells[title]
 
@@ -110,3 +116,8 @@ def _ratio(row: BenchRow) -> str:
         return "baseline"
     mark = {"faster": "▲", "slower": "▼"}.get(row.ratio.verdict, "=")
     return f"{mark} {row.ratio.text} {row.ratio.verdict}"
+
+
+def _run(row: BenchRow) -> str:
+    verdict = row.stability.verdict if row.stability is not None else "–"
+    return f"{verdict}, {row.runs} runs" if row.runs > 1 else verdict

@@ -28,6 +28,7 @@ from studio.ui.graph.details import NodeDetails
 from studio.ui.graph.legend import Legend
 from studio.ui.graph.loading import describe, lay_out
 from studio.ui.graph.overlays import titles
+from studio.ui.graph.pictures import offer_pictures
 from studio.ui.graph.scene import Scene
 from studio.ui.graph.shown import Shown, shown
 from studio.ui.netron.switch import NetronSwitch
@@ -49,6 +50,7 @@ class GraphTab(QWidget):
         #: a node to show when the graph is laid out
         self._sought = ""
         self._canvas = GraphCanvas(controller.tokens)
+        self.pictures = offer_pictures(self._canvas)
         self._details = NodeDetails()
         self._legend = Legend(controller.tokens)
         self.beside = Beside(controller, self._canvas)

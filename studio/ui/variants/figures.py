@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from studio.core.continuation import pooled_pair
 from studio.core.evaluation import Evaluation
 from studio.core.measurement import Measurement
 from studio.core.statistics import RatioEstimate, compare
@@ -31,13 +32,13 @@ class FigureCache:
         by_id = {item.id: item for item in measurements}
         speeds: dict[str, RatioEstimate] = {}
         for item in measurements:
-            baseline = by_id.get(item.paired_with)
-            if baseline is not None and device in ("", item.device.spec):
-                speeds[item.model_sha256] = self._ratio(baseline, item)
+            pair = pooled_pair(item, by_id) if device in ("", item.device.spec) else None
+            if pair is not None:
+                speeds[item.model_sha256] = self._ratio(item.id, *pair)
         accuracies = {item.model_sha256: item for item in evaluations if device in ("", item.device)}
         return {sha: Figures(speeds.get(sha), accuracies.get(sha)) for sha in speeds.keys() | accuracies.keys()}
 
-    def _ratio(self, baseline: Measurement, variant: Measurement) -> RatioEstimate:
-        if variant.id not in self._ratios:
-            self._ratios[variant.id] = compare(baseline.samples_ns, variant.samples_ns)
-        return self._ratios[variant.id]
+    def _ratio(self, key: str, baseline_ns: Sequence[int], variant_ns: Sequence[int]) -> RatioEstimate:
+        if key not in self._ratios:
+            self._ratios[key] = compare(baseline_ns, variant_ns)
+        return self._ratios[key]

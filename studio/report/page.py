@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from html import escape
 
 from studio import __version__
-from studio.cli.shapes import BenchDocument, BenchModel, BenchPair, EvaluationRow, StepRow
-from studio.cli.text import count, size
 from studio.core.environment import Environment
 from studio.core.modelinfo import ModelInfo
+from studio.report.shapes import BenchDocument, BenchModel, BenchPair, EvaluationRow, StepRow
+from studio.report.text import count, size
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2026; --dim: #59626e; --page: #ffffff; --line: #d5dae1; --bar: #2f6fb4;
@@ -24,14 +24,31 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .3rem .8rem .3rem 0;
   border-bottom: 1px solid var(--line); vertical-align: top; } th { color: var(--dim); font-weight: 500; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.dim { color: var(--dim); } svg text { fill: var(--ink); font: 13px system-ui, sans-serif; }
+figure { margin: 1.5rem 0; } figure svg { max-width: 100%; height: auto; }
+.dim { color: var(--dim); } .own text { fill: var(--ink); font: 13px system-ui, sans-serif; }
 .bar { fill: var(--bar); } .mark { stroke: var(--mark); stroke-width: 2; } .axis { stroke: var(--dim); }
 """
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """A chart as a whole SVG document, drawn by the application."""
+
+    title: str
+    svg: str
+
+
+@dataclass(frozen=True)
 class Report:
-    """What the page shows; `steps` are those of each variant by name."""
+    """What the page shows.
+
+    Attributes
+    ----------
+    steps
+        Those of each variant by name.
+    table
+        Heads and rows of an overview; None for none.
+    """
 
     title: str
     info: ModelInfo | None
@@ -39,6 +56,8 @@ class Report:
     bench: BenchDocument | None
     evaluations: Sequence[EvaluationRow]
     chosen: str = ""
+    drawings: Sequence[Drawing] = ()
+    table: tuple[Sequence[str], Sequence[Sequence[str]]] | None = None
 
 
 def report_html(report: Report) -> str:
@@ -46,6 +65,9 @@ def report_html(report: Report) -> str:
     parts = [f"<h1>{escape(report.title)}</h1>"]
     if report.info is not None:
         parts.append(_model(report.info))
+    if report.table is not None:
+        parts.append(f"<h2>Overview</h2>{_table(*report.table)}")
+    parts += [_drawing(item) for item in report.drawings]
     if report.bench is not None:
         parts += [_latency(report.bench), _ratios(report.bench.pairs)]
     if report.evaluations:
@@ -60,6 +82,12 @@ def report_html(report: Report) -> str:
         f"<title>{escape(report.title)}</title><style>{STYLE}</style></head>\n<body>{body}\n"
         f'<p class="dim">Made by Burnish {__version__}.</p></body></html>\n'
     )
+
+
+def _drawing(drawing: Drawing) -> str:
+    """Put a chart into the page as it is: its texts stay texts."""
+    _, _, inner = drawing.svg.partition("<svg ")
+    return f'<figure class="scroll" role="img" aria-label="{escape(drawing.title)}"><svg {inner}</figure>'
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int] = ()) -> str:
@@ -124,7 +152,7 @@ def _ratios(pairs: Sequence[BenchPair]) -> str:
     drawn = "".join(lines)
     return (
         "<h2>Speed against the baseline</h2>"
-        f'<div class="scroll"><svg width="960" height="{height * len(pairs) + 4}" role="img" '
+        f'<div class="scroll"><svg class="own" width="960" height="{height * len(pairs) + 4}" role="img" '
         f'aria-label="Ratio of latencies, baseline over variant">{drawn}</svg></div>'
         f'<p class="dim">Baseline latency over variant latency, measured in pairs in random order; {pairs[0].pairs} '
         "pairs or so each; the line across a bar is the 95 % interval; the vertical line is 1.0x.</p>"

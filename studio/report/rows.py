@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from studio.benchmark import BenchOptions, BenchResult
-from studio.cli.shapes import BenchDocument, BenchModel, BenchPair, EvaluationRow, FailureRow, Latency, StepRow
 from studio.core.environment import Environment
 from studio.core.evaluation import Evaluation
 from studio.core.machine.blocks import together
@@ -15,6 +14,7 @@ from studio.core.measurement import Measurement
 from studio.core.runner import StepRecord
 from studio.core.statistics import LatencySummary, summarize
 from studio.jobs.tasks.subject import Subject
+from studio.report.shapes import BenchDocument, BenchModel, BenchPair, EvaluationRow, FailureRow, Latency, StepRow
 
 
 def step_row(record: StepRecord) -> StepRow:

@@ -1,0 +1,1 @@
+"""Where the time goes: layers before and after, why one is slower, and the stages around inference."""
