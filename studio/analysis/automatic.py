@@ -240,11 +240,11 @@ class _Search:
             trial = self._measured(trial, share)
         except Cancelled:
             late = not self._halt.reason and self._clock() - began >= share
-            news = {"state": "postponed", "why": LATER} if late else {"why": STOPPED}
+            news = {"state": "postponed", "why": LATER} if late else {"state": "unmeasured", "why": STOPPED}
             trial = trial.model_copy(update=news)
         except KeyboardInterrupt:
             self._halt.ask()
-            trial = trial.model_copy(update={"why": STOPPED})
+            trial = trial.model_copy(update={"state": "unmeasured", "why": STOPPED})
         except BurnishError as error:
             trial = trial.model_copy(update={"why": str(error)})
         return trial.model_copy(update={"seconds": self._clock() - began})

@@ -14,6 +14,7 @@ from studio.core.project import BASELINE
 from studio.core.recipe import Recipe
 from studio.jobs.protocol import Finished, JobEvent, Log, Progress, Samples, Started
 from studio.session import Session, Topic
+from studio.ui.automatic.search import AutomaticSearch
 from studio.ui.background import Background
 from studio.ui.theme import Tokens
 
@@ -38,9 +39,13 @@ class Controller(QObject):
     samples(str, list, dict)
         Series (`Subject.key`), nanoseconds, and info (``phase`` is ``"warmup"`` or ``"steady"``).
     busy(str, bool)
-        Whether ``"open"``, ``"apply"``, ``"measure"``, ``"evaluate"`` or ``"export"`` is under way.
+        Whether ``"open"``, ``"apply"``, ``"measure"``, ``"evaluate"``, ``"export"`` or ``"search"`` is under way.
     themed(object)
         The `Tokens` of the theme that was put on.
+    stop_asked()
+        Everything is to stop.
+    tab_asked(str)
+        A tab of the centre is to be shown.
     """
 
     changed = Signal(str)
@@ -52,6 +57,8 @@ class Controller(QObject):
     samples = Signal(str, list, dict)
     busy = Signal(str, bool)
     themed = Signal(object)
+    stop_asked = Signal()
+    tab_asked = Signal(str)
 
     def __init__(self, session: Session, tokens: Tokens, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -62,6 +69,7 @@ class Controller(QObject):
         #: what the recipe starts from, and what is surveyed
         self.base = BASELINE
         self.device = ""
+        self.search = AutomaticSearch(self)
         session.listen(lambda topic: self.background.post(lambda: self._on_change(topic)))
 
     # selection
@@ -150,6 +158,7 @@ class Controller(QObject):
 
     def stop(self) -> None:
         """Cancel every job."""
+        self.stop_asked.emit()
         for job in self.session.work.pool.jobs:
             job.cancel()
 

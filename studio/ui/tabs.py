@@ -11,6 +11,7 @@ from studio.ui.controller import Controller
 #: title to the widget's class
 TABS = {
     "Graph": "studio.ui.graph.tab:GraphTab",
+    "Optimize": "studio.ui.automatic.tab:AutomaticTab",
     "Benchmark": "studio.ui.benchmark.tab:BenchmarkTab",
     "Accuracy": "studio.ui.accuracy:AccuracyTab",
     "Compare": "studio.ui.compare:CompareTab",
@@ -19,7 +20,7 @@ TABS = {
 
 
 class CentreTabs(QTabWidget):
-    """Graph, Benchmark, Accuracy, Compare, Deploy."""
+    """Graph, Optimize, Benchmark, Accuracy, Compare, Deploy."""
 
     def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -32,6 +33,7 @@ class CentreTabs(QTabWidget):
             self.addTab(page, title)
         self._awake = False
         self.currentChanged.connect(self._fill)
+        controller.tab_asked.connect(self.open_tab)
 
     def wake(self) -> None:
         """Make the tab that is shown, and from now on each when it is first shown."""

@@ -75,8 +75,9 @@ class Plan:
                 found.append((known, speed, parts, loss, steps))
         if not found:
             return None
-        _, speed, parts, loss, steps = max(found, key=lambda item: (item[1], not item[0]))
-        name = " + ".join(self._setting(pass_id, at).label for pass_id, at in parts.items())
+        _, speed, parts, loss, steps = max(found, key=lambda item: (not item[0], item[1]))
+        ordered = [step.pass_id for step in steps if step.pass_id in parts]
+        name = " + ".join(self._setting(pass_id, parts[pass_id]).label for pass_id in ordered)
         return Candidate(name, parts, Recipe(name=name, steps=steps), speed, loss)
 
     def _combinations(self) -> Iterator[dict[str, int]]:
@@ -125,9 +126,9 @@ class Plan:
         if near == at:
             return _ratio(trial, hoped), max(0.0, trial.loss.points)
         speed = _ratio(trial, hoped) * setting.hoped / hoped
-        # What is lost grows faster than what is gained: it is taken as the square of the time that is saved.
+        # What is lost grows faster than what is gained: it is taken as the cube of the time that is saved.
         saved = (1 - 1 / max(setting.hoped, 1.001)) / max(1 - 1 / max(hoped, 1.001), 1e-3)
-        return speed, max(0.0, trial.loss.points) * saved**2
+        return speed, max(0.0, trial.loss.points) * saved**3
 
     def _setting(self, pass_id: str, at: int) -> Setting:
         return self.levers[pass_id].settings[at]

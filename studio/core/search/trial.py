@@ -91,7 +91,8 @@ def loss_of(found: Sequence[Evaluation], wanted: str = "") -> Loss | None:
     before = chosen.estimate.value - gap.value
     scale = 100.0 if chosen.unit == "fraction" else 100.0 / max(abs(before), 1e-12)
     sign = -scale if chosen.higher_is_better else scale
-    return _loss(chosen, sign * gap.value, sorted((sign * gap.low, sign * gap.high)))
+    # Nothing lost is 0.0, not -0.0.
+    return _loss(chosen, sign * gap.value + 0.0, sorted((sign * gap.low, sign * gap.high)))
 
 
 def _loss(item: Evaluation, points: float, ends: Sequence[float]) -> Loss:
