@@ -197,14 +197,15 @@ class _Search:
         return self._left() if candidate is None else max(SHORTEST_SHARE, self._left() / (1 + waiting))
 
     def _resumed(self) -> Candidate | None:
-        """Go on with what was postponed, where it still promises more than what was found."""
+        """Go on with what was postponed, where it may still lead to more than what was found."""
         best = choose(self._trials, self._bench.baseline_bytes)
         ratios = [trial.speed.ratio for trial in self._trials if trial.name == best.name and trial.speed is not None]
         while self._postponed:
             candidate = max(self._postponed, key=lambda item: item.speed)
             self._postponed.remove(candidate)
             self._trials = [trial for trial in self._trials if trial.name != candidate.name]
-            if candidate.speed > max(ratios, default=1.0):
+            # A lever alone may gain together with others, whatever it gains alone.
+            if len(candidate.parts) == 1 or candidate.speed > max(ratios, default=1.0):
                 return candidate
         return None
 

@@ -128,6 +128,10 @@ class Controller(QObject):
 
         def done(applied: Any) -> None:
             self.select(applied.variant.id)
+            if applied.reused:
+                steps = len(applied.records)
+                which = "Every step" if applied.reused == steps else f"{applied.reused} of {steps} steps"
+                self.notice.emit(f"{which} had been computed before and cost nothing.")
             if then is not None:
                 then(applied)
 

@@ -89,7 +89,7 @@ class AutomaticTab(QWidget):
         texts.addWidget(self._why)
         line = row(frame, spacing=8, margins=(12, 8, 10, 8))
         line.addLayout(texts, 1)
-        self.actions: dict[str, QPushButton] = {}
+        self.buttons: dict[str, QPushButton] = {}
         for name, text, tip, call in (
             ("show", "Show it", "Show the variant in the graph and everywhere", self._show_best),
             ("recipe", "Edit its recipe", "Take its steps over into the recipe at the right", self._edit_best),
@@ -98,7 +98,7 @@ class AutomaticTab(QWidget):
             button = named(QPushButton(text), tip=tip)
             button.clicked.connect(call)
             line.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
-            self.actions[name] = button
+            self.buttons[name] = button
         return frame
 
     def _make_table(self) -> QTableView:
@@ -127,7 +127,7 @@ class AutomaticTab(QWidget):
             self.proposed.setText(_headline(result))
             self._why.setText(_reservations(result))
             self._why.setVisible(bool(self._why.text()))
-        for button in self.actions.values():
+        for button in self.buttons.values():
             button.setVisible(best is not None)
         self._tick()
 
