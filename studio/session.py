@@ -17,7 +17,7 @@ from studio.benchmark import BenchOptions, BenchResult
 from studio.core.artifact import Artifact
 from studio.core.continuation import continued
 from studio.core.device import Device, find_device
-from studio.core.errors import StoreError, UsageError
+from studio.core.errors import BurnishError, StoreError, UsageError
 from studio.core.evaluation import Evaluation
 from studio.core.exporter import ExportResult
 from studio.core.frozen import digest
@@ -25,9 +25,9 @@ from studio.core.history import History
 from studio.core.measurement import Measurement
 from studio.core.modelinfo import ModelInfo
 from studio.core.passes import Survey
-from studio.core.project import BASELINE, Project, Variant, add_variant
+from studio.core.project import BASELINE, FailedStep, Project, Variant, add_failure, add_variant, dismiss_failure
 from studio.core.provenance import compose
-from studio.core.recipe import Recipe
+from studio.core.recipe import Recipe, Step
 from studio.core.runner import StepRecord
 from studio.core.runtime import RunOptions
 from studio.core.store import ProjectStore
@@ -44,10 +44,11 @@ Edit = Callable[[Project], Project]
 
 @dataclass(frozen=True)
 class Applied:
-    """What applying a recipe gave: the variant at its end and the record of each step."""
+    """What applying a recipe gave: the variant at its end, the record of each step, and how many were known before."""
 
     variant: Variant
     records: tuple[StepRecord, ...]
+    reused: int = 0
 
 
 class Session:
@@ -339,7 +340,8 @@ class Session:
     ) -> Applied:
         """Apply a recipe's active steps to a variant; each step becomes a variant.
 
-        Steps that were computed before cost nothing. When a step fails, those before it stay.
+        Steps that were computed before cost nothing. When a step fails, those before it stay, and the step
+        becomes a row of the project that says why.
 
         Raises
         ------
@@ -355,16 +357,22 @@ class Session:
             raise UsageError("The recipe has no steps that are switched on.", "Switch a pass on.")
         target = self.device(device, watch=watch) if device or self.project.settings.device else None
         records: list[StepRecord] = []
-        variant = self.project.variant(parent)
-        for step in steps:
+        variant, chosen, reused = self.project.variant(parent), data or self.data(), 0
+        for at, step in enumerate(steps):
             source = self.artifact(variant.id)
-            record = self.work.apply(source, step, data or self.data(), target, watch=watch)
+            known = self.work.known(source, step, chosen, target)
+            reused += known is not None
+            try:
+                record = known or self.work.apply(source, step, chosen, target, watch=watch)
+            except BurnishError as error:
+                self._note_failure(variant, steps[at:], error)
+                raise
             records.append(record)
             if not record.unchanged:
                 variant = self._add(variant, record)
         if name and records and variant.id != parent:
             variant = self._rename(variant, name)
-        return Applied(variant, tuple(records))
+        return Applied(variant, tuple(records), reused)
 
     def measure(
         self,
@@ -426,6 +434,20 @@ class Session:
             if found:
                 return found
             at = one.parent
+        return ""
+
+    def staleness(self, variant: str) -> str:
+        """Say why a variant is not what its recipe would make today, or cannot be used; empty when it is current."""
+        for one in self.project.lineage(variant):
+            if one.step is None:
+                continue
+            try:
+                the_pass = self.work.registry.get_pass(one.step.pass_id)
+                self.artifact(one.id)
+            except BurnishError as error:
+                return str(error)
+            if the_pass.version != one.step.version:
+                return f"{the_pass.title} has changed since ({one.name}): apply its recipe again."
         return ""
 
     def record(self, measurements: Sequence[Measurement]) -> None:
@@ -505,8 +527,28 @@ class Session:
     def _add(self, parent: Variant, record: StepRecord) -> Variant:
         variant = _variant(self.project, parent, record)
         self._keep(record.artifact)
-        self.edit(f"apply {record.step.pass_id}", lambda project: add_variant(project, variant), "variants")
+        failure = _failure_id(parent, record.step)
+        self.edit(
+            f"apply {record.step.pass_id}",
+            lambda project: dismiss_failure(add_variant(project, variant), failure),
+            "variants",
+        )
         return self.project.variant(variant.id)
+
+    def _note_failure(self, parent: Variant, steps: Sequence[Step], error: BurnishError) -> None:
+        """Keep a step that failed as a row with its reason."""
+        step = steps[0]
+        failure = FailedStep(
+            id=_failure_id(parent, step),
+            parent=parent.id,
+            name=step.pass_id.partition(".")[2] or step.pass_id,
+            step=step,
+            rest=tuple(steps[1:]),
+            message=error.message,
+            hint=error.hint,
+            at=now(),
+        )
+        self.edit(f"keep why {step.pass_id} failed", lambda project: add_failure(project, failure), "variants")
 
     def _keep(self, artifact: Artifact) -> None:
         """Bring a model of the shared cache into the project's own folder."""
@@ -544,17 +586,18 @@ def now() -> str:
 
 
 def _variant(project: Project, parent: Variant, record: StepRecord) -> Variant:
-    """Make the variant for a step's record; the same parent and step give the same id, name and notes."""
-    made = "v" + digest([parent.model, record.step.digest(), record.artifact.sha256])[:12]
-    known = next((variant for variant in project.variants if variant.id == made), None)
+    """Make the variant for a step's record; the same parent and step give the same id, name, notes and colour."""
+    made = "v" + digest([parent.id, record.step.digest(), record.artifact.sha256])[:12]
+    known = next((child for child in project.children(parent.id) if _is_made_by(child, record)), None)
     short = record.step.pass_id.partition(".")[2] or record.step.pass_id
     taken = {variant.name for variant in project.variants}
     base = short if parent.id == BASELINE else f"{parent.name} + {short}"
     provenance = compose(parent.provenance, record.provenance) if parent.provenance else record.provenance
     return Variant(
-        id=made,
+        id=known.id if known else made,
         name=known.name if known else _free(base, taken),
         notes=known.notes if known else "",
+        color=known.color if known else None,
         parent=parent.id,
         step=record.step,
         model=record.artifact.sha256,
@@ -566,6 +609,16 @@ def _variant(project: Project, parent: Variant, record: StepRecord) -> Variant:
         verification=record.verification,
         seconds=record.seconds,
     )
+
+
+def _is_made_by(variant: Variant, record: StepRecord) -> bool:
+    same = variant.step is not None and variant.step.digest() == record.step.digest()
+    return same and variant.model == record.artifact.sha256 and not variant.copy_of
+
+
+def _failure_id(parent: Variant, step: Step) -> str:
+    """Name the failure of a step on a variant."""
+    return "f" + digest([parent.id, step.digest()])[:12]
 
 
 def _free(name: str, taken: set[str]) -> str:

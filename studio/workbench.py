@@ -175,9 +175,8 @@ class Workbench:
             When the pass or its verification fails; the source is unchanged.
         """
         key = self._data_key(step, data, device)
-        known = self.steps.get(artifact.sha256, step.digest(), key)
+        known = self.known(artifact, step, data, device)
         if known is not None:
-            self.cache.leases.hold(known.artifact.sha256)
             return known
         with self._scratch() as folder:
             payload = ApplyStep(
@@ -202,6 +201,13 @@ class Workbench:
         record = record.model_copy(update={"artifact": kept})
         self.steps.put(artifact.sha256, step.digest(), key, record)
         return record
+
+    def known(self, artifact: Artifact, step: Step, data: Data, device: Device | None = None) -> StepRecord | None:
+        """Give what a resolved step made of a model, if it was computed before; None if not."""
+        known = self.steps.get(artifact.sha256, step.digest(), self._data_key(step, data, device))
+        if known is not None:
+            self.cache.leases.hold(known.artifact.sha256)
+        return known
 
     def verify(
         self, source: Artifact, result: Artifact, data: Data, device: str, *, watch: Watch | None = None

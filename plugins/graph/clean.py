@@ -41,6 +41,7 @@ class Clean(Pass):
     title = "Clean up"
     family = "graph"
     exact = True
+    prepares = True
     summary = "Remove the nodes that the result does not need."
     Params: ClassVar[type[Params]] = CleanParams
 

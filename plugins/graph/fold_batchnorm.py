@@ -35,6 +35,7 @@ class FoldBatchNorm(Pass):
     title = "Fold batch normalization"
     family = "graph"
     exact = True
+    prepares = True
     summary = "Fold BatchNormalization into the weights of the layer before or after it."
     Params: ClassVar[type[Params]] = FoldBatchNormParams
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from studio.analysis.automatic import AutoResult
 from studio.analysis.calibrate import Uncalibrated
 from studio.core.datacheck.findings import DataCheck
 from studio.core.device import Device, UnavailableDevice
@@ -131,6 +132,17 @@ class OptimizeDocument(Document):
     shared_samples: int = 0
     evaluations: tuple[EvaluationRow, ...] = ()
     report: Path | None = None
+
+
+class AutoDocument(Document):
+    """``optimize --auto --json``: every recipe that was tried, what is proposed, and the model that was written.
+
+    `result` is null where the baseline is best; nothing is written then.
+    """
+
+    source: ModelFile
+    result: ModelFile | None
+    search: AutoResult
 
 
 class CompareRow(Frozen):

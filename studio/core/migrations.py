@@ -11,8 +11,14 @@ Document = dict[str, Any]
 #: A version to the function that makes a document of it one of the next version.
 Migrations = Mapping[int, Callable[[Document], Document]]
 
-#: Schema 1 is the first: there is nothing older yet.
-PROJECT_MIGRATIONS: dict[int, Callable[[Document], Document]] = {}
+
+def _annotated(document: Document) -> Document:
+    """Bring a project to schema 2: variants have a colour and may be duplicates; failed steps stay as rows."""
+    # What a variant of schema 1 does not say has a default.
+    return {"failed": [], **document}
+
+
+PROJECT_MIGRATIONS: dict[int, Callable[[Document], Document]] = {1: _annotated}
 FACT_SCHEMA = 1
 MEASUREMENT_MIGRATIONS: dict[int, Callable[[Document], Document]] = {}
 EVALUATION_MIGRATIONS: dict[int, Callable[[Document], Document]] = {}

@@ -139,6 +139,8 @@ class Pass(ABC):
     extracts
         Whether its result may be a part of the model, which inner tensors lead into and out of; each is
         then compared with the source's tensor of that name.
+    prepares
+        Whether it belongs before passes that approximate, on any model: it leaves them fewer and larger layers.
     needs
         What it must be given besides the model, whatever the parameters; see `needs_for`.
     trials
@@ -153,6 +155,7 @@ class Pass(ABC):
     exact: ClassVar[bool] = False
     changes_interface: ClassVar[bool] = False
     extracts: ClassVar[bool] = False
+    prepares: ClassVar[bool] = False
     needs: ClassVar[frozenset[Need]] = frozenset()
     #: one sentence
     summary: ClassVar[str] = ""

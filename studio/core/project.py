@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from studio.core.errors import UsageError, nearest
 from studio.core.frozen import Frozen
@@ -12,8 +12,10 @@ from studio.core.passes import NodeChange
 from studio.core.recipe import Recipe, Step
 from studio.core.verification import Verification
 
-SCHEMA = 1
+SCHEMA = 2
 BASELINE = "baseline"
+#: colours that a variant can have: those of the charts
+COLORS = 8
 
 
 class Variant(Frozen):
@@ -22,8 +24,7 @@ class Variant(Frozen):
     Attributes
     ----------
     id
-        ``"baseline"``, else made from the parent's model and the step, so that a repeated step gives
-        the same id.
+        ``"baseline"``, else made from the parent and the step, so that a repeated step gives the same id.
     model
         sha256 of its artifact, which lies in the project's blobs.
     provenance
@@ -43,6 +44,31 @@ class Variant(Frozen):
     verification: Verification | None = None
     seconds: float = 0.0
     notes: str = ""
+    #: index of a colour in the theme's series; None for none
+    color: int | None = Field(default=None, ge=0, lt=COLORS)
+    #: the variant that this one was duplicated from, to be renamed and annotated by itself
+    copy_of: str = ""
+
+
+class FailedStep(Frozen):
+    """A step that could not be applied: a row of the tree, with its reason, until it is dismissed.
+
+    Attributes
+    ----------
+    parent
+        Id of the variant that it was applied to; the row goes with it.
+    rest
+        The steps that would have followed.
+    """
+
+    id: str
+    parent: str
+    name: str
+    step: Step
+    rest: tuple[Step, ...] = ()
+    message: str
+    hint: str = ""
+    at: str = ""
 
 
 class Settings(Frozen):
@@ -70,6 +96,7 @@ class Project(Frozen):
     variants: tuple[Variant, ...]
     recipe: Recipe = Recipe()
     settings: Settings = Settings()
+    failed: tuple[FailedStep, ...] = ()
 
     @model_validator(mode="after")
     def _is_a_tree(self) -> Self:
@@ -142,7 +169,63 @@ def remove_variant(project: Project, name: str) -> Project:
     for variant in project.variants:
         if variant.parent in lost:
             lost.add(variant.id)
-    return project.model_copy(update={"variants": tuple(v for v in project.variants if v.id not in lost)})
+    return project.model_copy(
+        update={
+            "variants": tuple(v for v in project.variants if v.id not in lost),
+            "failed": tuple(row for row in project.failed if row.parent not in lost),
+        }
+    )
+
+
+def duplicate_variant(project: Project, name: str) -> Project:
+    """Give the project with a second row for a variant's model, made of the same step, with its own name and notes.
+
+    Raises
+    ------
+    UsageError
+        When it is the baseline or does not exist.
+    """
+    variant = project.variant(name)
+    if variant.id == project.baseline.id:
+        raise UsageError("The baseline cannot be duplicated.", "Apply a recipe to it instead.")
+    ids = {other.id for other in project.variants}
+    names = {other.name for other in project.variants}
+    source = variant.copy_of or variant.id
+    made = next(text for number in range(2, len(ids) + 3) if (text := f"{source}-{number}") not in ids)
+    label = next(
+        text
+        for number in range(1, len(names) + 2)
+        if (text := f"{variant.name} copy{f' {number}' if number > 1 else ''}") not in names
+    )
+    return add_variant(project, variant.model_copy(update={"id": made, "name": label, "copy_of": source}))
+
+
+def annotate_variant(project: Project, name: str, *, notes: str | None = None, color: int | None = -1) -> Project:
+    """Give the project with a variant's notes or colour changed; what is not given stays.
+
+    Raises
+    ------
+    UsageError
+        When there is no such variant or colour.
+    """
+    variant = project.variant(name)
+    found: dict[str, object] = {} if notes is None else {"notes": notes.strip()}
+    if color != -1:
+        if color is not None and not 0 <= color < COLORS:
+            raise UsageError(f"There is no colour {color}.", f"Colours are counted from 0 to {COLORS - 1}.")
+        found["color"] = color
+    return add_variant(project, variant.model_copy(update=found))
+
+
+def add_failure(project: Project, failure: FailedStep) -> Project:
+    """Give the project with a failed step as a row; the same step on the same parent has one row."""
+    kept = tuple(row for row in project.failed if row.id != failure.id)
+    return project.model_copy(update={"failed": (*kept, failure)})
+
+
+def dismiss_failure(project: Project, failure: str) -> Project:
+    """Give the project without the row of a failed step; one that is not there is no error."""
+    return project.model_copy(update={"failed": tuple(row for row in project.failed if row.id != failure)})
 
 
 def rename_variant(project: Project, name: str, to: str) -> Project:

@@ -15,6 +15,7 @@ from studio.core.project import BASELINE
 from studio.core.recipe import Recipe
 from studio.jobs.protocol import Finished, JobEvent, Log, Progress, Samples, Started
 from studio.session import Session, Topic
+from studio.ui.automatic.search import AutomaticSearch
 from studio.ui.background import Background
 from studio.ui.theme import Tokens
 
@@ -40,13 +41,17 @@ class Controller(QObject):
         Series (`Subject.key`), nanoseconds, and info: ``phase`` is ``"warmup"``, ``"steady"`` or ``"noise"`` (no
         samples, but ``first``, ``end`` and ``text``); ``job`` is that of the pair.
     busy(str, bool)
-        Whether ``"open"``, ``"apply"``, ``"measure"``, ``"evaluate"`` or ``"export"`` is under way.
+        Whether ``"open"``, ``"apply"``, ``"measure"``, ``"evaluate"``, ``"export"`` or ``"search"`` is under way.
     themed(object)
         The `Tokens` of the theme that was put on.
     closed()
         The window is being closed.
     node_asked(str)
         A node of the shown variant is to be shown in the graph.
+    stop_asked()
+        Everything is to stop.
+    tab_asked(str)
+        A tab of the centre is to be shown.
     """
 
     changed = Signal(str)
@@ -60,6 +65,8 @@ class Controller(QObject):
     themed = Signal(object)
     node_asked = Signal(str)
     closed = Signal()
+    stop_asked = Signal()
+    tab_asked = Signal(str)
 
     def __init__(self, session: Session, tokens: Tokens, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -72,6 +79,7 @@ class Controller(QObject):
         self.device = ""
         #: cold starts by sha256 and device, for as long as the window is open
         self.cold: dict[tuple[str, str], ColdReport] = {}
+        self.search = AutomaticSearch(self)
         session.listen(lambda topic: self.background.post(lambda: self._on_change(topic)))
 
     # selection
@@ -139,6 +147,10 @@ class Controller(QObject):
 
         def done(applied: Any) -> None:
             self.select(applied.variant.id)
+            if applied.reused:
+                steps = len(applied.records)
+                which = "Every step" if applied.reused == steps else f"{applied.reused} of {steps} steps"
+                self.notice.emit(f"{which} had been computed before and cost nothing.")
             if then is not None:
                 then(applied)
 
@@ -175,6 +187,7 @@ class Controller(QObject):
 
     def stop(self) -> None:
         """Cancel every job."""
+        self.stop_asked.emit()
         for job in self.session.work.pool.jobs:
             job.cancel()
 

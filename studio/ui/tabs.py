@@ -11,6 +11,7 @@ from studio.ui.controller import Controller
 #: title to the widget's class
 TABS = {
     "Graph": "studio.ui.graph.tab:GraphTab",
+    "Optimize": "studio.ui.automatic.tab:AutomaticTab",
     "Benchmark": "studio.ui.benchmark.tab:BenchmarkTab",
     "Layers": "studio.ui.layers.tab:LayersTab",
     "Accuracy": "studio.ui.accuracy.tab:AccuracyTab",
@@ -20,7 +21,7 @@ TABS = {
 
 
 class CentreTabs(QTabWidget):
-    """Graph, Benchmark, Layers, Accuracy, Compare, Deploy."""
+    """Graph, Optimize, Benchmark, Layers, Accuracy, Compare, Deploy."""
 
     def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -34,6 +35,7 @@ class CentreTabs(QTabWidget):
         self._awake = False
         self.currentChanged.connect(self._fill)
         controller.node_asked.connect(self._show_node)
+        controller.tab_asked.connect(self.open_tab)
 
     def wake(self) -> None:
         """Make the tab that is shown, and from now on each when it is first shown."""

@@ -103,6 +103,11 @@ QPushButton[primary="true"] {{ color: {tokens.on_accent}; background: {tokens.ac
   padding: 5px 14px; font-weight: 600; }}
 QPushButton[primary="true"]:disabled {{ color: {tokens.disabled}; background: {tokens.raised}; }}
 QPushButton[primary="true"]:focus {{ border: 2px solid {tokens.text}; padding: 3px 12px; }}
+QToolButton[primary="true"] {{ color: {tokens.on_accent}; background: {tokens.accent}; border: 0; border-radius: 4px;
+  padding: 5px 26px 5px 14px; font-weight: 600; }}
+QToolButton[primary="true"]:disabled {{ color: {tokens.disabled}; background: {tokens.raised}; }}
+QToolButton[primary="true"]:focus {{ border: 2px solid {tokens.text}; padding: 3px 24px 3px 12px; }}
+QToolButton[primary="true"]::menu-button {{ width: 18px; border: 0; border-left: 1px solid {tokens.surface}; }}
 QLabel[quiet="true"] {{ color: {tokens.dim}; }}
 QLabel[good="true"] {{ color: {tokens.good}; }}
 QLabel[bad="true"] {{ color: {tokens.bad}; }}

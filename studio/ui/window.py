@@ -24,6 +24,7 @@ from studio.benchmark import BenchOptions
 from studio.core.project import BASELINE
 from studio.core.recipe import Recipe
 from studio.session import Session
+from studio.ui.automatic.button import AutomaticButton
 from studio.ui.build import column
 from studio.ui.controller import Controller
 from studio.ui.devices import DeviceSelector
@@ -72,6 +73,7 @@ class MainWindow(QMainWindow):
         self._model = QLabel()
         self._bar = QToolBar("Main")
         self.benchmark = QPushButton("Benchmark")
+        self.automatic = AutomaticButton(self.controller, self.workspace.tabs)
         self.setAcceptDrops(True)
         self._lay_out()
         self._make_menus()
@@ -271,7 +273,6 @@ class MainWindow(QMainWindow):
         self.help.hide()
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.help)
         self._model.setProperty("heading", True)
-        self.benchmark.setProperty("primary", True)
         self.benchmark.setToolTip("Measure the shown variant in pairs with the baseline (F5)")
         self._bar.setObjectName("bar")
         self._bar.setMovable(False)
@@ -318,6 +319,8 @@ class MainWindow(QMainWindow):
         menus.add(
             "&Optimize",
             [
+                Item("automatic", "Optimize for me", self.automatic.press, "Ctrl+Shift+Return"),
+                gap,
                 Item("recipe_load", "Load recipe…", files.ask_load_recipe, "", "file-up"),
                 Item("recipe_save", "Save recipe…", files.ask_save_recipe, "", "file-down"),
                 Item("command", "Copy as command line", files.copy_command, "", "terminal"),
@@ -350,5 +353,5 @@ class MainWindow(QMainWindow):
         left, right = QWidget(), QWidget()
         for space in (left, right):
             space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        for part in (left, self._model, right, self.devices, self.benchmark):
+        for part in (left, self._model, right, self.devices, self.benchmark, self.automatic):
             bar.addWidget(part)

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from studio.core.errors import StoreError
-from studio.core.migrations import migrate
+from studio.core.migrations import PROJECT_MIGRATIONS, migrate
+from studio.core.project import SCHEMA, Project
 
 
 def add(name: str) -> Any:
@@ -37,3 +38,12 @@ def test_versions_that_cannot_be_read(version: object, message: str, hint: str) 
     with pytest.raises(StoreError) as caught:
         migrate({"schema_version": version}, {2: add("x")}, 3, what="It")
     assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_a_project_of_schema_1_is_read() -> None:
+    variants = [{"id": "baseline", "name": "baseline", "model": "m", "bytes": 1, "nodes": 1, "notes": "kept"}]
+    old = {"schema_version": 1, "name": "n", "source_name": "s", "created_at": "t", "variants": variants}
+    read = Project.model_validate(migrate(old, PROJECT_MIGRATIONS, SCHEMA, what="It"))
+    assert read.schema_version == SCHEMA
+    assert read.failed == ()
+    assert (read.baseline.notes, read.baseline.color, read.baseline.copy_of) == ("kept", None, "")

@@ -6,9 +6,14 @@ from pydantic import ValidationError
 from studio.core.errors import UsageError
 from studio.core.project import (
     BASELINE,
+    FailedStep,
     Project,
     Variant,
+    add_failure,
     add_variant,
+    annotate_variant,
+    dismiss_failure,
+    duplicate_variant,
     remove_variant,
     rename_variant,
     with_recipe,
@@ -122,3 +127,33 @@ def test_what_is_no_tree_is_refused(variants: tuple[Variant, ...]) -> None:
 
 def test_it_comes_back_from_its_json() -> None:
     assert Project.model_validate_json(TREE.model_dump_json(by_alias=True)) == TREE
+
+
+def test_a_duplicate_has_a_name_and_notes_of_its_own() -> None:
+    project = TREE
+    chosen = project.variants[1]
+    twice = duplicate_variant(duplicate_variant(project, chosen.id), chosen.id)
+    first, second = twice.variants[-2:]
+    assert (first.name, second.name) == (f"{chosen.name} copy", f"{chosen.name} copy 2")
+    assert first.copy_of == second.copy_of == chosen.id
+    assert (first.model, first.parent, first.step) == (chosen.model, chosen.parent, chosen.step)
+    noted = annotate_variant(twice, first.id, notes=" try this \n", color=3)
+    assert (noted.variant(first.id).notes, noted.variant(first.id).color) == ("try this", 3)
+    assert noted.variant(chosen.id) == chosen
+    assert annotate_variant(noted, first.id, color=None).variant(first.id).notes == "try this"
+    assert annotate_variant(noted, first.id, notes="").variant(first.id).color == 3
+    with pytest.raises(UsageError, match="no colour"):
+        annotate_variant(project, chosen.id, color=99)
+    with pytest.raises(UsageError, match="baseline"):
+        duplicate_variant(project, BASELINE)
+
+
+def test_a_failed_step_is_one_row_that_goes_with_its_parent() -> None:
+    project = TREE
+    parent = project.variants[1].id
+    row = FailedStep(id="f1", parent=parent, name="x", step=Step(pass_id="a.x"), message="It broke.")
+    kept = add_failure(add_failure(project, row), row.model_copy(update={"message": "It broke again."}))
+    assert [item.message for item in kept.failed] == ["It broke again."]
+    assert dismiss_failure(kept, "f1").failed == ()
+    assert dismiss_failure(kept, "other") == kept
+    assert remove_variant(kept, parent).failed == ()

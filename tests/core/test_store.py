@@ -14,7 +14,7 @@ from studio.core.artifact import Artifact
 from studio.core.errors import StoreError, UsageError
 from studio.core.locking import FileLock
 from studio.core.migrations import PROJECT_MIGRATIONS
-from studio.core.project import Project
+from studio.core.project import SCHEMA, Project
 from studio.core.store import ProjectStore, check_project_name, project_folder
 from tests.core.values import (
     artifact,
@@ -58,7 +58,7 @@ def test_a_new_project(folder: Path, source: Artifact) -> None:
         assert store.blobs.get(source.sha256, verify=True).path.is_relative_to(folder)
     assert source.path.exists()
     assert temporaries(folder) == []
-    assert json.loads((folder / "project.json").read_text())["schema_version"] == 1
+    assert json.loads((folder / "project.json").read_text())["schema_version"] == SCHEMA
 
 
 def test_all_that_was_saved_comes_back(folder: Path, source: Artifact) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import click
 from rich.console import Console
 
+from studio.analysis.automatic import AutoOptions
 from studio.benchmark import BenchOptions
 from studio.cli.app import App
+from studio.cli.auto import BUDGET, run_auto
 from studio.cli.commands.bench import run_bench
 from studio.cli.options import PATH, SECONDS, build_recipe, common, device_option, source_options
 from studio.cli.shapes import OptimizeDocument
@@ -39,6 +41,10 @@ from studio.workbench import Data
 @click.option("--recipe", type=PATH, help="A recipe file (TOML); --step adds to it.")
 @click.option("--data", type=PATH, help="Calibration data; also verifies. Generated inputs without it.")
 @click.option("--eval", "evaluation", type=PATH, help="Held-out data to evaluate source and result on.")
+@click.option("--auto", is_flag=True, help="Search for the fastest model inside --budget, instead of --step.")
+@click.option("--budget", default=1.0, type=click.FloatRange(0, 100), show_default=True, help=BUDGET)
+@click.option("--time-limit", default=600.0, type=SECONDS, show_default=True, help="Seconds that --auto may take.")
+@click.option("--metric", default="", metavar="ID", help="Metric that --budget is about; else what suits the data.")
 @click.option("--bench", is_flag=True, help="Measure the result in pairs with the source.")
 @click.option("--seconds", default=6.0, type=SECONDS, show_default=True, help="Time for --bench.")
 @click.option("--report", type=PATH, help="Write one self-contained HTML page.")
@@ -56,7 +62,7 @@ def command(
     evaluation: Path | None,
     device: str,
     **more: Any,
-) -> None:
+) -> int:
     """Apply passes in order, verify each result against its source, and write the model.
 
     \b
@@ -65,8 +71,12 @@ def command(
       burnish optimize model.onnx -o int8.onnx --step quantize.static:method=entropy \\
           --data calibration.npz --eval eval.npz --bench --report report.html
       burnish optimize model.onnx -o out.onnx --recipe recipe.toml --json
+      burnish optimize model.onnx -o fast.onnx --auto --budget 0.5 --time-limit 300 \\
+          --data calibration.npz --eval eval.npz
     """
     session = app.session
+    if more["auto"]:
+        return _auto(app, model, output, steps, recipe, data, evaluation, device, **more)
     wanted = build_recipe(recipe, steps)
     if not wanted.active:
         raise UsageError("There is nothing to do.", "Give --step ID or --recipe FILE; 'burnish passes' lists passes.")
@@ -111,6 +121,32 @@ def command(
     if more["report"] is not None:
         write_atomic(more["report"], report_html(_report(document, info, bench)))
     app.show(document, lambda console: _print(console, document, bench))
+    return 0
+
+
+def _auto(
+    app: App,
+    model: Path,
+    output: Path,
+    steps: tuple[str, ...],
+    recipe: Path | None,
+    data: Path | None,
+    evaluation: Path | None,
+    device: str,
+    **more: Any,
+) -> int:
+    """Search instead of applying a recipe."""
+    for name, given in (
+        ("--step", steps),
+        ("--recipe", recipe),
+        ("--bench", more["bench"]),
+        ("--report", more["report"]),
+    ):
+        if given:
+            raise UsageError(f"{name} does not go with --auto, which chooses and measures by itself.", "Leave one out.")
+    options = AutoOptions(budget=more["budget"], time_limit=more["time_limit"], metric=more["metric"])
+    chosen = Data(calibration=data and data.absolute(), evaluation=evaluation and evaluation.absolute())
+    return run_auto(app, model, output, chosen, options, device, more["save_recipe"])
 
 
 def _prepared(data: Path | None) -> str:

@@ -1,0 +1,1 @@
+"""Searching for the fastest model inside an accuracy budget: levers, trials, and what to try next."""
