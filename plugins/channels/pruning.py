@@ -84,7 +84,7 @@ class Pruner:
         started = time.process_time()
         waiting: dict[str, Moments] = {}
         self._before = None
-        curves = []
+        curves: list[Curve] = []
         wanted = {port.node for group in self.groups for port in group.readers}
         chosen = [layer for layer in self.layers if layer.name in wanted or not self.positions]
         walk = Walk(

@@ -10,8 +10,7 @@ from studio.analysis.automatic import AutoOptions, AutoResult
 from studio.automatic import optimize_for_me
 from studio.cli.app import App
 from studio.cli.grid import print_grid
-from studio.cli.shapes import AutoDocument, ModelFile
-from studio.cli.text import size
+from studio.cli.shapes import AutoDocument
 from studio.core.artifact import Artifact
 from studio.core.atomic import write_atomic
 from studio.core.delivery import check_target, deliver
@@ -19,6 +18,8 @@ from studio.core.errors import UsageError
 from studio.core.project import BASELINE, with_settings
 from studio.core.recipe import recipe_toml
 from studio.core.search.trial import Trial
+from studio.report.shapes import ModelFile
+from studio.report.text import size
 from studio.workbench import Data
 
 BUDGET = "Points of the metric that --auto may lose: percentage points of a share, else per cent of the baseline."

@@ -34,7 +34,7 @@ def make(folder: Path, pictures: Sequence[Path]) -> None:
     export(model, folder / f"{NAME}.onnx", {"input": np.zeros((1, 3, 224, 224), np.float32)}, ["logits"])
 
 
-def _sureness(model: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
+def _sureness(model: Any, images: NDArray[Any]) -> NDArray[Any]:
     """Give the largest probability of each image."""
     import torch
 

@@ -120,7 +120,7 @@ def test_operators_that_overflow_on_data_stay_float32(tmp_path: Path) -> None:
     ]
     weights = {
         "w": random.normal(0, 1e4, (16, 16)).astype(np.float32),
-        "small": np.float32(1e-5),
+        "small": np.array(1e-5, np.float32),
         "w2": random.normal(0, 0.3, (16, 16)).astype(np.float32),
     }
     network = models.model(nodes, {"x": ["batch", 16]}, {"y": ["batch", 16]}, weights)
