@@ -30,12 +30,15 @@ class Wishes:
         Cross-layer equalization.
     bits
         Of the weights.
+    samples
+        Most samples to look at.
     """
 
     smooth: Smooth
     strength: float
     equalize: bool
     bits: int
+    samples: int = SAMPLES
 
 
 @dataclass
@@ -68,7 +71,8 @@ def prepare(
     seen = {name: Seen(width) for name, width in widths.items()}
     clipped = {pair.clipped: Seen(pair.channels) for pair in pairs if pair.clipped}
     path = save_prepared(model, folder, 0)
-    each = max(1, ROWS * _BATCH // min(SAMPLES, max(1, data.samples)))
+    most = min(SAMPLES, wishes.samples)
+    each = max(1, ROWS * _BATCH // min(most, max(1, data.samples)))
 
     def update(name: str, values: object) -> None:
         if name in seen:
@@ -78,7 +82,7 @@ def prepare(
 
     tensors = [*seen, *(name for name in clipped if name not in seen)]
     if tensors:
-        Calibrator(path, tensors, data, reporter, most=_BATCH).watch(SAMPLES, update)
+        Calibrator(path, tensors, data, reporter, most=_BATCH).watch(most, update)
     if pairs:
         done.changes += equalize(model, pairs, {name: item.peaks for name, item in clipped.items() if item.finite})
         done.notes["equalized"] = len(pairs)

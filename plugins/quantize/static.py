@@ -228,7 +228,7 @@ def _judge(model: ir.Model, params: StaticParams, scope: Scope) -> tuple[str, Se
 
 
 def _wishes(params: StaticParams, reduced: bool) -> Wishes:
-    return Wishes(params.smooth, params.smooth_strength, params.equalize, 7 if reduced else 8)
+    return Wishes(params.smooth, params.smooth_strength, params.equalize, 7 if reduced else 8, params.samples)
 
 
 def _request(params: StaticParams, reduced: bool) -> Request:

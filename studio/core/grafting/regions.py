@@ -230,4 +230,18 @@ def _same_input(mine: ir.Value | None, theirs: ir.Value | None) -> bool:
 
 def _constant_bytes(nodes: Sequence[ir.Node]) -> int:
     held = {id(value): tensor for node in nodes for value in node.inputs if (tensor := constant_of(value)) is not None}
-    return sum(tensor.nbytes for tensor in held.values())
+    # a small layer's quantizers can take more of the file than its weights save
+    return sum(tensor.nbytes for tensor in held.values()) + sum(_definition_bytes(node) for node in nodes)
+
+
+def _definition_bytes(node: ir.Node) -> int:
+    """Estimate what a node itself takes of the file: its names with their lengths, and its attributes."""
+    names = [node.name or "", node.op_type, *(str(value.name) for value in node.inputs if value is not None)]
+    names += [str(value.name) for value in node.outputs]
+    # a constant that it reads has a name and a shape too, and a scale or zero point is little else
+    constants = [value for value in node.inputs if value is not None and value.const_value is not None]
+    return (
+        sum(len(name) + 2 for name in names)
+        + 12 * len(node.attributes)
+        + sum(len(str(value.name)) + 10 for value in constants)
+    )

@@ -37,7 +37,10 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class Samples(Dataset):
-    """Arrays in memory as a dataset; `read` counts the samples given out."""
+    """Arrays in memory as a dataset.
+
+    `read` counts the samples given out, however often; `furthest` those that were seen at all.
+    """
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]], *, synthetic: bool = False) -> None:
         self.name = "samples"
@@ -45,12 +48,14 @@ class Samples(Dataset):
         self.samples = len(next(iter(self.arrays.values())))
         self.synthetic = synthetic
         self.read = 0
+        self.furthest = 0
 
     def batches(self, size: int, limit: int | None = None) -> Iterator[Batch]:
         end = min(self.samples, limit or self.samples)
         for first in range(0, end, size):
             last = min(end, first + size)
             self.read += last - first
+            self.furthest = max(self.furthest, last)
             yield Batch(first, {name: array[first:last] for name, array in self.arrays.items()})
 
     def digest(self) -> str:
