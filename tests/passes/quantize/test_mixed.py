@@ -57,10 +57,11 @@ def test_the_budget_is_kept_and_the_prediction_is_near(network: Path) -> None:
 
 def test_a_tighter_budget_changes_fewer_layers(network: Path) -> None:
     loose, _ = mixed(network, sqnr=15.0, minimize="size", precisions=("int8",))
-    assert loose.notes["layers_float32"] == 0
-    # more than INT8 everywhere keeps
+    # what the quantizers of the smallest layers take of the file is more than their weights save
+    assert 0 < int(loose.notes["layers_int8"]) < 4
+    # more than the choice of least size keeps
     tight, _ = mixed(network, sqnr=float(loose.notes["measured_sqnr_db"]) + 3, minimize="size", precisions=("int8",))
-    assert int(tight.notes.get("layers_float32", 4)) > 0
+    assert int(tight.notes.get("layers_float32", 4)) > int(loose.notes["layers_float32"])
 
 
 def test_an_impossible_budget_changes_nothing(network: Path) -> None:
