@@ -39,7 +39,8 @@ BAD_DATA: dict[str, tuple[dict[str, Any], str]] = {
     "infinity": ({"image": np.full((4, 1, 28, 28), np.inf, np.float32)}, "infinity"),
     "no samples": ({"image": IMAGES[:0]}, "no samples"),
     "label missing": ({"image": IMAGES, "labels": np.arange(3)}, "3 labels for 4 samples"),
-    "labels of floats": ({"image": IMAGES, "labels": np.full(4, 1.5)}, "labels are float64"),
+    # floats are targets of a regression; these are nothing
+    "labels of complex numbers": ({"image": IMAGES, "labels": np.full(4, 1j)}, "are complex128"),
 }
 
 
