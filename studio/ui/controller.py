@@ -84,6 +84,12 @@ class Controller(QObject):
 
     # selection
 
+    @property
+    def shows_known(self) -> bool:
+        """Whether the shown variant is in the project: between an undo and the word of it, it may not be."""
+        session = self.session
+        return session.is_open and any(variant.id == self.variant for variant in session.project.variants)
+
     def select(self, variant: str) -> None:
         """Show another variant."""
         if variant != self.variant:

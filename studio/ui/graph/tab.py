@@ -243,7 +243,7 @@ class GraphTab(QWidget):
             self._title.setText("Laying out …")
 
         def done(scene: Scene) -> None:
-            if artifact.sha256 != self._wanted:
+            if artifact.sha256 != self._wanted or not self._controller.shows_known:
                 return
             self._show(scene)
             if callable(then):
@@ -316,7 +316,7 @@ class GraphTab(QWidget):
 
     def _on_click(self, item: int) -> None:
         scene = self._scene
-        if scene is None or item < 0:
+        if scene is None or item < 0 or not self._controller.shows_known:
             self._details.clear_node()
             return
         block = scene.block(item)

@@ -27,17 +27,30 @@ class Subject:
     recipes: dict[str, Steps]
 
 
-def pruned(*targets: str, before: Steps = ("graph.clean", "graph.fold-batchnorm")) -> dict[str, Steps]:
-    """Give a recipe for each target of `prune.channels`, such as ``macs=0.6``."""
-    return {f"prune.channels {target}": (*before, f"prune.channels:{target}") for target in targets}
+CLEAN: Steps = ("graph.clean", "graph.fold-batchnorm")
 
 
-FIXED = ("graph.freeze-shapes:dims=batch=1", "graph.clean", "graph.fold-batchnorm")
+def pruned(*ratios: float, before: Steps = CLEAN) -> dict[str, Steps]:
+    """Give a recipe for each share of MACs that `prune.channels` takes away; INT8 after the first."""
+    found = {f"prune.channels {ratio}": (*before, f"prune.channels:ratio={ratio}") for ratio in ratios}
+    first = found[f"prune.channels {ratios[0]}"]
+    return {**found, f"prune.channels {ratios[0]}, quantize.static": (*first, "quantize.static")}
+
+
+def recipes(*ratios: float) -> dict[str, Steps]:
+    """Give the recipes of a model."""
+    return {
+        **pruned(*ratios),
+        "quantize.static": (*CLEAN, "quantize.static"),
+        "factorize.low-rank": (*CLEAN, "factorize.low-rank"),
+    }
+
+
 SUBJECTS = (
-    Subject("mnist-resnet", "top1", 0.01, pruned("macs=0.6", "macs=0.45", "macs=0.3")),
-    Subject("efficientnet-lite0", "agreement", 0.9, pruned("macs=0.9", "macs=0.8", "macs=0.7", "macs=0.6")),
-    Subject("minilm", "cosine", 0.95, pruned("macs=0.85", "macs=0.75", "macs=0.65", "macs=0.55")),
-    Subject("ppocr-det", "cosine", 0.95, pruned("macs=0.85", "macs=0.75", "macs=0.65", "macs=0.5")),
-    Subject("vit", "top1", 0.01, pruned("macs=0.8", "macs=0.65", "macs=0.5", "macs=0.4")),
-    Subject("tagger", "agreement", 0.9, pruned("macs=0.75", "macs=0.6", "macs=0.45")),
+    Subject("mnist-resnet", "top1", 0.01, recipes(0.5, 0.7)),
+    Subject("efficientnet-lite0", "agreement", 0.9, recipes(0.1, 0.2, 0.3)),
+    Subject("minilm", "cosine", 0.95, recipes(0.15, 0.3, 0.45)),
+    Subject("ppocr-det", "cosine", 0.95, recipes(0.15, 0.3, 0.45)),
+    Subject("vit", "top1", 0.01, recipes(0.3, 0.5)),
+    Subject("tagger", "agreement", 0.9, recipes(0.3, 0.5)),
 )
