@@ -11,6 +11,7 @@ from studio.jobs.pool import JobPool
 from studio.jobs.share import PoolShare
 from studio.locations import CACHE_LIMIT_VARIABLE, cache_folder, load_registry
 from studio.session import Session
+from studio.ui.tabs import TABS
 from studio.workbench import Workbench
 
 #: what the first furnished window needs; imported on the thread too
@@ -37,6 +38,11 @@ class Engine:
         self._sessions: list[Session] = []
         for name in _NEEDED:
             importlib.import_module(name)
+
+    def warm(self) -> None:
+        """Import what the tabs need, charts above all; a second of work for a thread, once the window is furnished."""
+        for name in TABS.values():
+            importlib.import_module(name.partition(":")[0])
 
     def session(self) -> Session:
         """Make a session without a model."""

@@ -56,7 +56,10 @@ def system_scheme() -> Scheme:
 def apply_theme(app: QApplication, choice: Choice) -> Tokens:
     """Dress the application: Fusion, a full palette (disabled roles too), the stylesheet."""
     tokens = load_tokens(system_scheme() if choice == "system" else choice)
-    app.setStyle("Fusion")
+    if not app.styleSheet():
+        app.setStyle("Fusion")
+    # Without a sheet meanwhile: with one, every widget would be styled anew for the palette and again for the sheet.
+    app.setStyleSheet("")
     app.setPalette(palette(tokens))
     app.setStyleSheet(stylesheet(tokens))
     return tokens

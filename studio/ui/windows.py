@@ -85,8 +85,10 @@ class Windows(QObject):
         from studio.locations import recovery_folder
         from studio.ui.engine import Engine
 
-        self._built.emit(Engine(memory, cache))
+        engine = Engine(memory, cache)
+        self._built.emit(engine)
         self._found.emit(list(left_behind(recovery_folder())))
+        engine.warm()
 
     # on the GUI thread
 
