@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+#: what opens in the window when it is all that was said
+_OPENED = (".onnx", ".burnish")
+
 
 class Studio:
     """The window, imported only when it is opened."""
@@ -36,6 +39,9 @@ def main() -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if all(Path(name).suffix in _OPENED and Path(name).exists() for name in arguments):
+        # The window at once: what reads a command line takes as long to import as Qt itself.
+        return Studio().show(arguments)
     from studio.cli.main import is_command, run
 
     if is_command(arguments) or (arguments and not Path(arguments[0]).exists()):

@@ -6,16 +6,21 @@ import math
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from studio.core.errors import UsageError
-from studio.core.registry import Registry, scan
+
+if TYPE_CHECKING:
+    from studio.core.registry import Registry
 
 #: further plugin folders, separated like PATH
 PLUGINS_VARIABLE = "BURNISH_PLUGINS"
 #: another folder for the cache
 CACHE_VARIABLE = "BURNISH_CACHE"
+#: another folder for what unsaved work is restored from
+DATA_VARIABLE = "BURNISH_DATA"
 #: gigabytes that cached models may take
 CACHE_LIMIT_VARIABLE = "BURNISH_CACHE_GB"
 LARGEST_CACHE = 10_000_000_000
@@ -65,7 +70,20 @@ def config_folder() -> Path:
     return platformdirs.user_config_path("burnish", appauthor=False)
 
 
+def data_folder() -> Path:
+    """Give the folder for what only the user can make again: what unsaved work is restored from."""
+    chosen = os.environ.get(DATA_VARIABLE)
+    return Path(chosen) if chosen else platformdirs.user_data_path("burnish", appauthor=False)
+
+
+def recovery_folder() -> Path:
+    """Give the folder in which sessions keep what a crash must not cost."""
+    return data_folder() / "recovery"
+
+
 def load_registry() -> Registry:
     """Scan all plugin folders; imports none."""
+    from studio.core.registry import scan  # the window is painted before it is needed
+
     extra = [Path(part) for part in os.environ.get(PLUGINS_VARIABLE, "").split(os.pathsep) if part]
     return scan(bundled("plugins"), config_folder() / "plugins", extra)

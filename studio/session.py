@@ -28,6 +28,7 @@ from studio.core.passes import Survey
 from studio.core.project import BASELINE, FailedStep, Project, Variant, add_failure, add_variant, dismiss_failure
 from studio.core.provenance import compose
 from studio.core.recipe import Recipe, Step
+from studio.core.recovery import Kept, Left
 from studio.core.runner import StepRecord
 from studio.core.runtime import RunOptions
 from studio.core.store import ProjectStore
@@ -216,6 +217,45 @@ class Session:
             self.info = info
         self._on_change("project")
         return project
+
+    def kept(self) -> Kept:
+        """Give what must be written down so that a crash costs nothing.
+
+        Raises
+        ------
+        UsageError
+            When no model is open.
+        """
+        with self._lock:
+            return Kept(at=now(), folder=self.folder, project=self.project, models=tuple(self._loose.values()))
+
+    def restore(self, left: Left, *, watch: Watch | None = None) -> Project:
+        """Open what a session left behind that ended unexpectedly.
+
+        Raises
+        ------
+        BurnishError
+            When its model or project is no longer there; what was open stays open.
+        """
+        if left.kept.folder is not None:
+            return self.open_project(left.kept.folder, watch=watch)
+        kept = left.kept
+        loose = {model.sha256: model for model in kept.models}
+        opened = self.work.open_model(Path(kept.project.source_path), watch=watch)
+        if opened.artifact.sha256 != kept.project.baseline.model:
+            raise StoreError(
+                f"{kept.project.source_name} is another model than the one that was open.",
+                "Bring the earlier file back, or discard what was kept.",
+            )
+        measurements, evaluations = list(left.measurements()), list(left.evaluations())
+        with self._lock:
+            self._forget()
+            self._history = History.start(kept.project)
+            self._loose = {**loose, opened.artifact.sha256: opened.artifact}
+            self._measurements, self._evaluations = measurements, evaluations
+            self.info = opened.info
+        self._on_change("project")
+        return kept.project
 
     def save_as(self, folder: Path) -> Path:
         """Save into a new project folder and go on in it; models are copied there.

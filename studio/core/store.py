@@ -54,8 +54,8 @@ class ProjectStore:
         self.folder = folder
         self.blobs = BlobStore(folder / BLOBS_FOLDER)
         self.steps = StepCache(folder / STEPS_FOLDER, self.blobs)
-        self._measurements = _measurement_log(folder)
-        self._evaluations = _evaluation_log(folder)
+        self._measurements = measurement_log(folder)
+        self._evaluations = evaluation_log(folder)
         self._lock = lock
         self._loaded = loaded
         self._warnings = warnings
@@ -121,7 +121,7 @@ class ProjectStore:
             if lock.held:
                 clean_temporaries(folder)
                 StepCache(folder / STEPS_FOLDER, BlobStore(folder / BLOBS_FOLDER)).clean()
-                logs = (_measurement_log(folder).repair(), _evaluation_log(folder).repair())
+                logs = (measurement_log(folder).repair(), evaluation_log(folder).repair())
                 warnings = (*warnings, *filter(None, logs))
             loaded = load_project(folder)
             store = cls(folder, lock, loaded, (*warnings, *loaded.warnings))
@@ -298,11 +298,13 @@ def project_folder(parent: Path, name: str) -> Path:
     return parent / f"{name}{SUFFIX}"
 
 
-def _measurement_log(folder: Path) -> JsonLines[Measurement]:
+def measurement_log(folder: Path) -> JsonLines[Measurement]:
+    """Give the file of measurements in a folder."""
     return JsonLines(folder / MEASUREMENTS_FILE, Measurement, FACT_SCHEMA, MEASUREMENT_MIGRATIONS)
 
 
-def _evaluation_log(folder: Path) -> JsonLines[Evaluation]:
+def evaluation_log(folder: Path) -> JsonLines[Evaluation]:
+    """Give the file of evaluations in a folder."""
     return JsonLines(folder / EVALUATIONS_FILE, Evaluation, FACT_SCHEMA, EVALUATION_MIGRATIONS)
 
 

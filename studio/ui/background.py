@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +24,9 @@ class Background(QObject):
         super().__init__(parent)
         self._serial = threading.Lock()
         self._closing = False
+        #: a thread starts the others: starting waits until the new one runs, and the GUI thread must not
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._start_threads, name="burnish-starter", daemon=True).start()
         self._deliver.connect(self._call, Qt.ConnectionType.QueuedConnection)
 
     def run(
@@ -33,9 +37,7 @@ class Background(QObject):
         stopped: Callable[[], None] | None = None,
     ) -> None:
         """Start a call; exactly one of the callbacks follows on the GUI thread."""
-        threading.Thread(
-            target=self._work, args=(work, done, failed, stopped), name="burnish-background", daemon=True
-        ).start()
+        self._calls.put(lambda: self._work(work, done, failed, stopped))
 
     def serial(
         self,
@@ -60,6 +62,11 @@ class Background(QObject):
     def close(self) -> None:
         """Deliver nothing more; threads end when their jobs do."""
         self._closing = True
+        self._calls.put(None)
+
+    def _start_threads(self) -> None:
+        while (call := self._calls.get()) is not None:
+            threading.Thread(target=call, name="burnish-background", daemon=True).start()
 
     def _work(
         self,

@@ -7,6 +7,8 @@ from typing import TypeVar
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
+from studio.ui.glossary import explained
+
 W = TypeVar("W", bound=QWidget)
 Margins = tuple[int, int, int, int]
 NONE: Margins = (0, 0, 0, 0)
@@ -23,11 +25,11 @@ def column(parent: QWidget | None = None, *, spacing: int = 6, margins: Margins 
 
 
 def named(widget: W, name: str = "", tip: str = "") -> W:
-    """Give a widget the name that screen readers say, and its tooltip."""
+    """Give a widget the name that screen readers say, and its tooltip, with what the terms in it mean."""
     if name:
         widget.setAccessibleName(name)
     if tip:
-        widget.setToolTip(tip)
+        widget.setToolTip(explained(tip))
     return widget
 
 

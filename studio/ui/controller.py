@@ -130,9 +130,15 @@ class Controller(QObject):
         opener = self.session.open_project if path.is_dir() else self.session.open_model
         self.start("open", lambda: opener(path, watch=self.watch), lambda _: self._opened())
 
-    def open_with(self, opener: Callable[[], Any]) -> None:
+    def open_with(self, opener: Callable[[], Any], then: Callable[[], None] | None = None) -> None:
         """Open by a call of one's own, such as `open_sample`."""
-        self.start("open", opener, lambda _: self._opened())
+
+        def done(_: Any) -> None:
+            self._opened()
+            if then is not None:
+                then()
+
+        self.start("open", opener, done)
 
     def detect(self) -> None:
         """Detect devices."""

@@ -19,7 +19,8 @@ class Edits:
     def __init__(self, controller: Controller) -> None:
         self._controller = controller
         self._calls: queue.SimpleQueue[tuple[_Call, _Call | None] | None] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name="burnish-edits", daemon=True).start()
+        self._thread = threading.Thread(target=self._work, name="burnish-edits", daemon=True)
+        self._thread.start()
 
     def add(self, call: _Call, done: _Call | None = None) -> None:
         """Queue a call; `done` follows on the GUI thread whether it worked or not."""
@@ -28,6 +29,10 @@ class Edits:
     def close(self) -> None:
         """End the thread when what was queued is done."""
         self._calls.put(None)
+
+    def wait(self, seconds: float) -> None:
+        """Wait, on another thread than the GUI's, until the thread has ended; `close` comes first."""
+        self._thread.join(seconds)
 
     def _work(self) -> None:
         while (item := self._calls.get()) is not None:

@@ -17,16 +17,22 @@ _SIZES = (16, 24, 32, 48, 64)
 
 def icon(name: str, tokens: Tokens) -> QIcon:
     """Give an icon of `assets/icons` in the theme's text colour, paler when disabled."""
-    made = QIcon()
-    for size in _SIZES:
-        made.addPixmap(_draw(name, tokens.text, size), QIcon.Mode.Normal)
-        made.addPixmap(_draw(name, tokens.disabled, size), QIcon.Mode.Disabled)
-    return made
+    return _icon(name, tokens.text, tokens.disabled)
 
 
 def picture(name: str, color: str, size: int) -> QPixmap:
     """Give an icon as a picture of `size` pixels."""
     return _draw(name, color, size)
+
+
+@cache
+def _icon(name: str, normal: str, disabled: str) -> QIcon:
+    """Draw an icon once for each theme: the window has hundreds of buttons with a few icons."""
+    made = QIcon()
+    for size in _SIZES:
+        made.addPixmap(_draw(name, normal, size), QIcon.Mode.Normal)
+        made.addPixmap(_draw(name, disabled, size), QIcon.Mode.Disabled)
+    return made
 
 
 def _draw(name: str, color: str, size: int) -> QPixmap:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from PySide6.QtGui import QAction, QActionGroup, QIcon, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu
 
-from studio.ui.icons import icon
 from studio.ui.theme import Tokens
 
 SEPARATOR = ""
@@ -16,7 +15,7 @@ SEPARATOR = ""
 
 @dataclass(frozen=True)
 class Item:
-    """An entry: its action's name, text, keys, what it calls, and its icon."""
+    """An entry: its action's name, text, what it calls, its keys (several with ``"; "`` between), and its icon."""
 
     name: str
     text: str = ""
@@ -59,6 +58,8 @@ class Menus:
 
     def set_tokens(self, tokens: Tokens) -> None:
         """Colour the icons."""
+        from studio.ui.icons import icon
+
         for name, picture in self._pictures.items():
             self.actions[name].setIcon(icon(picture, tokens))
 
@@ -66,7 +67,7 @@ class Menus:
         action = QAction(QIcon(), item.text, self._window)
         action.triggered.connect(lambda _=False: item.call())
         if item.keys:
-            action.setShortcut(QKeySequence(item.keys))
+            action.setShortcuts([QKeySequence(keys) for keys in item.keys.split("; ")])
         if item.picture:
             self._pictures[item.name] = item.picture
         self.actions[item.name] = action

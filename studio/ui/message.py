@@ -7,28 +7,27 @@ from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 
 from studio.core.errors import BurnishError
 from studio.ui.build import column, named, row, tool, words
-from studio.ui.icons import icon
 from studio.ui.theme import Tokens
+from studio.ui.translate import tr
 
 
 class MessageBar(QFrame):
     """Shows one error at a time; hidden when there is none."""
 
-    def __init__(self, tokens: Tokens, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty("message", "error")
         self._title, self._hint = words(look="heading"), words(look="")
         for label in (self._title, self._hint):
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._detail = named(QPlainTextEdit(readOnly=True), "Details of the error")
+        self._detail = named(QPlainTextEdit(readOnly=True), tr("Details of the error"))
         self._detail.setMaximumHeight(180)
-        self._more = tool("Details of the error", "What the worker said", checkable=True)
-        self._more.setText("Details")
+        self._more = tool(tr("Details of the error"), tr("What the worker said"), checkable=True)
+        self._more.setText(tr("Details"))
         self._more.toggled.connect(self._detail.setVisible)
-        self._close = tool("Dismiss the message", "Dismiss (Esc)")
+        self._close = tool(tr("Dismiss the message"), tr("Dismiss (Esc)"))
         self._close.clicked.connect(self.hide)
         self._lay_out()
-        self.set_tokens(tokens)
         self.hide()
 
     @property
@@ -50,6 +49,8 @@ class MessageBar(QFrame):
 
     def set_tokens(self, tokens: Tokens) -> None:
         """Colour the icons."""
+        from studio.ui.icons import icon
+
         self._close.setIcon(icon("x", tokens))
 
     def _lay_out(self) -> None:

@@ -8,20 +8,21 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEventLoop, QMessageLogContext, QTimer, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
 from studio.core.errors import BurnishError, JobError
-from studio.jobs.pool import JobPool
-from studio.locations import cache_folder, config_folder, load_registry
-from studio.session import Session
+from studio.locations import config_folder
 from studio.ui.idle import Collector
 from studio.ui.netron.embedding import prepare
 from studio.ui.preferences import Preferences
 from studio.ui.theme import apply_theme
-from studio.ui.window import MainWindow
-from studio.workbench import Workbench
+from studio.ui.windows import Windows
+
+if TYPE_CHECKING:
+    from studio.session import Session
 
 #: how long a screenshot waits for surveys and the graph
 _PATIENCE_S = 60.0
@@ -33,16 +34,16 @@ def show(paths: list[Path]) -> int:
     app = _application()
     preferences = Preferences(config_folder() / "studio.ini")
     tokens = apply_theme(app, preferences.theme)
-    with _session() as session:
-        window = MainWindow(session, preferences, tokens)
-        window.show()
-        # Painted first: what is heavy comes after.
-        QTimer.singleShot(0, window, lambda: window.begin(paths))
-        collector = Collector(window)
-        try:
-            return app.exec()
-        finally:
-            collector.close()
+    windows = Windows(preferences, tokens)
+    windows.open(paths)
+    # Painted first: what is heavy comes after.
+    QTimer.singleShot(0, windows, windows.build)
+    collector = Collector(windows)
+    try:
+        return app.exec()
+    finally:
+        collector.close()
+        windows.close()
 
 
 def screenshot(project: Path, target: Path) -> None:
@@ -55,6 +56,8 @@ def screenshot(project: Path, target: Path) -> None:
     """
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    from studio.ui.window import MainWindow
+
     earlier = qInstallMessageHandler(_relevant)
     app = _application()
     tokens = apply_theme(app, "light")
@@ -93,6 +96,11 @@ def _application() -> QApplication:
 
 @contextmanager
 def _session() -> Iterator[Session]:
+    from studio.jobs.pool import JobPool
+    from studio.locations import cache_folder, load_registry
+    from studio.session import Session
+    from studio.workbench import Workbench
+
     with JobPool() as pool:
         work = Workbench(load_registry(), pool, cache_folder())
         session = Session(work)

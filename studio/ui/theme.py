@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import dataclass
 from typing import Literal
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
-from studio.core.frozen import Frozen
 from studio.locations import assets
 
 Scheme = Literal["light", "dark"]
 Choice = Literal["system", "light", "dark"]
 
 
-class Tokens(Frozen):
-    """The colours of one scheme, as ``#rrggbb``."""
+@dataclass(frozen=True)
+class Tokens:
+    """The colours of one scheme, as ``#rrggbb``. No pydantic here: it would be what the first picture waits for."""
 
     window: str
     surface: str
@@ -43,7 +44,8 @@ class Tokens(Frozen):
 def load_tokens(scheme: Scheme) -> Tokens:
     """Read the tokens of a scheme."""
     table = tomllib.loads((assets() / "theme" / "tokens.toml").read_text(encoding="utf-8"))
-    return Tokens.model_validate(table[scheme])
+    colors = dict(table[scheme])
+    return Tokens(series=tuple(colors.pop("series")), **colors)
 
 
 def system_scheme() -> Scheme:
@@ -54,7 +56,10 @@ def system_scheme() -> Scheme:
 def apply_theme(app: QApplication, choice: Choice) -> Tokens:
     """Dress the application: Fusion, a full palette (disabled roles too), the stylesheet."""
     tokens = load_tokens(system_scheme() if choice == "system" else choice)
-    app.setStyle("Fusion")
+    if not app.styleSheet():
+        app.setStyle("Fusion")
+    # Without a sheet meanwhile: with one, every widget would be styled anew for the palette and again for the sheet.
+    app.setStyleSheet("")
     app.setPalette(palette(tokens))
     app.setStyleSheet(stylesheet(tokens))
     return tokens
@@ -115,6 +120,8 @@ QLabel[heading="true"] {{ font-weight: 600; }}
 QFrame[card="true"] {{ background: {tokens.surface}; border: 1px solid {tokens.line}; border-radius: 6px; }}
 QFrame[message="error"] {{ background: {tokens.error_surface}; border-bottom: 1px solid {tokens.bad}; }}
 QFrame[message="warning"] {{ background: {tokens.warning_surface}; border-bottom: 1px solid {tokens.warning}; }}
+QFrame[callout="true"] {{ background: {tokens.raised}; border: 1px solid {tokens.accent}; border-radius: 6px; }}
+QFrame[marked="true"] {{ background: transparent; border: 2px solid {tokens.accent}; border-radius: 4px; }}
 QTabBar::tab {{ padding: 6px 14px; color: {tokens.dim}; background: transparent; border: 0;
   border-bottom: 2px solid transparent; }}
 QTabBar::tab:selected {{ color: {tokens.text}; border-bottom: 2px solid {tokens.accent}; }}

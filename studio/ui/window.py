@@ -1,18 +1,20 @@
-"""The main window."""
+"""The main window: painted with nothing but Qt; what needs a session is put on its desk afterwards.
+
+Nothing that costs time is imported here: the first picture would wait for it.
+"""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, Qt
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
+from PySide6.QtCore import QByteArray, Qt, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
     QLabel,
     QMainWindow,
-    QMessageBox,
     QPushButton,
     QSizePolicy,
     QStackedWidget,
@@ -20,27 +22,34 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from studio.benchmark import BenchOptions
-from studio.core.project import BASELINE
-from studio.core.recipe import Recipe
-from studio.session import Session
-from studio.ui.automatic.button import AutomaticButton
+from studio.ui.actions import fill
 from studio.ui.build import column
-from studio.ui.controller import Controller
-from studio.ui.devices import DeviceSelector
 from studio.ui.drop import dropped
-from studio.ui.edits import Edits
-from studio.ui.files import Files
-from studio.ui.help import INDEX, HelpDock, page_of
+from studio.ui.help import HelpDock
 from studio.ui.idle import in_turns, polish
-from studio.ui.menus import SEPARATOR, Item, Menus
+from studio.ui.menus import Menus
 from studio.ui.message import MessageBar
 from studio.ui.preferences import Preferences
 from studio.ui.theme import Choice, Tokens, apply_theme
+from studio.ui.translate import tr
 from studio.ui.welcome import Welcome
-from studio.ui.workspace import Workspace
 
-_NOTICE_MS = 6000
+if TYPE_CHECKING:
+    from studio.session import Session
+    from studio.ui.automatic.button import AutomaticButton
+    from studio.ui.commands import CommandPalette
+    from studio.ui.controller import Controller
+    from studio.ui.desk import Desk
+    from studio.ui.devices import DeviceSelector
+    from studio.ui.edits import Edits
+    from studio.ui.files import Files
+    from studio.ui.settings import SettingsPage
+    from studio.ui.tour import Tour
+    from studio.ui.workspace import Workspace
+
+#: what is enabled while a model is open, and what also wants that nothing runs
+_OPEN = ("save", "save_as", "export", "calibration", "evaluation", "recipe_load", "recipe_save", "command")
+_IDLE = ("benchmark", "benchmark_all")
 
 
 class MainWindow(QMainWindow):
@@ -49,66 +58,164 @@ class MainWindow(QMainWindow):
     Parameters
     ----------
     session
-        What it shows; closed by the caller.
+        What it shows, closed by the caller; None when it comes later, see `furnish`.
     preferences
         What is remembered between starts.
     tokens
         The theme that the application wears.
     """
 
-    def __init__(self, session: Session, preferences: Preferences, tokens: Tokens) -> None:
+    #: the user asks for another window; for another theme; the window is closed
+    another_asked = Signal()
+    themed = Signal(str)
+    closed = Signal()
+
+    controller: Controller
+    edits: Edits
+    files: Files
+    workspace: Workspace
+    devices: DeviceSelector
+    automatic: AutomaticButton
+
+    def __init__(self, session: Session | None, preferences: Preferences, tokens: Tokens) -> None:
         super().__init__()
-        self.controller = Controller(session, tokens, self)
         self.preferences = preferences
-        self.edits = Edits(self.controller)
-        self.welcome = Welcome(tokens)
-        self.workspace = Workspace(self.controller, self.edits)
-        self.message = MessageBar(tokens)
+        self.tokens = tokens
+        self.desk: Desk | None = None
+        self.welcome = Welcome()
+        self.message = MessageBar()
         self.help = HelpDock(self)
-        self.devices = DeviceSelector(self.controller)
-        self.files = Files(self.controller, self.edits, preferences, self.workspace.recipe, self)
         self.menus = Menus(self)
-        self._busy: set[str] = set()
+        self.benchmark = QPushButton(tr("Benchmark"))
+        self.palette_of_commands: CommandPalette | None = None
+        self.settings: SettingsPage | None = None
+        self.tour: Tour | None = None
+        self._waiting: list[Callable[[], object]] = []
         self._pages = QStackedWidget()
         self._model = QLabel()
-        self._bar = QToolBar("Main")
-        self.benchmark = QPushButton("Benchmark")
-        self.automatic = AutomaticButton(self.controller, self.workspace.tabs)
+        self._bar = QToolBar(tr("Main"))
         self.setAcceptDrops(True)
         self._lay_out()
-        self._make_menus()
-        self._connect()
+        fill(self)
         self._restore()
-        self._refresh()
+        if session is not None:
+            for _ in self.furnish(session):
+                pass
+        self.refresh()
+
+    # furnishing
+
+    def furnish(self, session: Session) -> Iterator[None]:
+        """Put everything in that needs a session, in small steps."""
+        from studio.ui.automatic.button import AutomaticButton
+        from studio.ui.desk import Desk
+
+        desk = Desk(self, session)
+        self.controller, self.edits, self.workspace = desk.controller, desk.edits, desk.workspace
+        self.devices = desk.devices
+        yield
+        yield from desk.build()
+        self.files = desk.files
+        self.automatic = AutomaticButton(self.controller, self.workspace.tabs)
+        self._pages.addWidget(self.workspace)
+        self.workspace.restore_layout(self.preferences.layout("columns"), self.preferences.layout("rows"))
+        self._fill_bar()
+        yield
+        self.desk = desk
+        self.dress()
+        self.refresh()
+
+    def dress(self) -> None:
+        """Draw the icons: the first picture does without."""
+        for part in (self.welcome, self.message, self.menus):
+            part.set_tokens(self.tokens)
 
     def begin(self, paths: list[Path]) -> None:
-        """Start the work that the first picture need not wait for, and open what was asked for."""
+        """Start the work that needs a session, and open what was asked for, now and before."""
         registry = self.controller.session.work.registry
         self.controller.background.run(registry.passes, self.workspace.recipe.set_passes, self.controller.failed.emit)
         self.controller.detect()
         in_turns(self, polish(self.workspace))
+        waiting, self._waiting = self._waiting, []
+        for call in waiting:
+            call()
         for path in paths:
-            if str(path) == "--sample":
-                self.files.open_sample()
-            else:
-                self.files.open(path)
+            self.open(path)
+
+    # what the user asks for
+
+    def open(self, path: Path) -> None:
+        """Open a model, project or recipe, ``--sample`` for the sample; as soon as that is possible."""
+        if str(path) == "--sample":
+            self._when_ready(lambda: self.files.open_sample())
+        else:
+            self._when_ready(lambda: self.files.open(path))
+
+    def open_sample(self) -> None:
+        """Open the sample."""
+        self.open(Path("--sample"))
+
+    def ask_open(self) -> None:
+        """Ask for a model and open it."""
+        from studio.ui.dialogs import ask_file
+
+        ask_file(self, tr("Open model"), tr("ONNX models (*.onnx)"), self.open)
+
+    def ask_open_project(self) -> None:
+        """Ask for a project and open it."""
+        from studio.ui.dialogs import ask_folder
+
+        ask_folder(self, tr("Open project (a folder NAME.burnish)"), self.open)
 
     def measure(self, variants: list[str]) -> None:
         """Benchmark variants live."""
-        self.workspace.tabs.open_tab("Benchmark")
-        self.controller.measure(variants, BenchOptions(data=self.controller.session.data().evaluation))
+        if self.desk is not None:
+            self.desk.measure(variants)
 
     def set_theme(self, choice: Choice) -> None:
-        """Dress the window anew and remember it."""
+        """Dress the application anew and remember it."""
         self.preferences.theme = choice
         app = QApplication.instance()
         assert isinstance(app, QApplication)
-        self.controller.set_tokens(apply_theme(app, choice))
+        self.wear(apply_theme(app, choice))
+        self.themed.emit(choice)
+
+    def wear(self, tokens: Tokens) -> None:
+        """Take over the theme that the application was dressed in."""
+        self.tokens = tokens
+        if self.desk is not None:
+            self.controller.set_tokens(tokens)
+        else:
+            self.on_theme(tokens)
+
+    def show_palette(self) -> None:
+        """Show the command palette."""
+        from studio.ui.commands import CommandPalette
+
+        if self.palette_of_commands is None:
+            self.palette_of_commands = CommandPalette(self)
+        self.palette_of_commands.open()
+
+    def show_settings(self) -> None:
+        """Show the settings, beside the work."""
+        from studio.ui.settings import SettingsPage
+
+        if self.settings is None:
+            self.settings = SettingsPage(self)
+        self.settings.open_page()
+
+    def show_tour(self) -> None:
+        """Lead through the window, on the sample when nothing is open."""
+        from studio.ui.tour import Tour
+
+        if self.tour is None:
+            self.tour = Tour(self)
+        self.tour.start()
 
     @property
     def busy(self) -> bool:
         """Whether work that the user asked for is under way."""
-        return bool(self._busy)
+        return self.desk is not None and bool(self.desk.busy)
 
     # events
 
@@ -119,20 +226,20 @@ class MainWindow(QMainWindow):
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: D102
         event.acceptProposedAction()
         for path in dropped(event.mimeData()):
-            self.files.open(path)
+            self.open(path)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: D102
-        if not self.may_discard():
+        if not (self.may_stop() and self.may_discard()):
             event.ignore()
             return
-        self.workspace.recipe.commit()
-        self.preferences.keep(
-            {"window": self.saveGeometry(), "docks": self.saveState(), **self.workspace.keep_layout()}
-        )
-        self.controller.stop()
-        self.edits.close()
-        self.controller.close()
+        states = {"window": self.saveGeometry(), "docks": self.saveState()}
+        if self.desk is not None:
+            self.workspace.recipe.commit()
+            states |= self.workspace.keep_layout()
+            self.desk.close()
+        self.preferences.keep(states)
         event.accept()
+        self.closed.emit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: D102
         if event.key() == Qt.Key.Key_Escape and self.message.isVisible():
@@ -140,122 +247,86 @@ class MainWindow(QMainWindow):
         else:
             super().keyPressEvent(event)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: D102
+        super().resizeEvent(event)
+        for part in (self.palette_of_commands, self.tour):
+            if part is not None:
+                part.place()
+
+    def may_stop(self) -> bool:
+        """Ask before work that runs is stopped."""
+        from studio.ui.dialogs import confirm
+
+        return not self.busy or confirm(
+            self,
+            tr("Jobs are running"),
+            tr("Closing the window stops its jobs. What they have not finished is lost."),
+            tr("Stop them and close"),
+            tr("Go on working"),
+        )
+
     def may_discard(self) -> bool:
         """Ask before variants that were never saved are lost."""
-        session = self.controller.session
-        if not session.is_open or session.folder is not None or len(session.project.variants) < 2:
+        from studio.ui.dialogs import confirm
+
+        session = self.controller.session if self.desk is not None else None
+        if session is None or not session.is_open or session.folder is not None or len(session.project.variants) < 2:
             return True
-        button = QMessageBox.StandardButton
-        answer = QMessageBox.question(
+        return confirm(
             self,
-            "Unsaved project",
-            "This project was not saved. Its variants and measurements will be lost.",
-            button.Discard | button.Cancel,
-            button.Cancel,
+            tr("Unsaved project"),
+            tr("This project was not saved. Its variants and measurements will be lost."),
+            tr("Discard"),
+            tr("Cancel"),
         )
-        return answer == button.Discard
 
     # reactions
 
-    def _on_busy(self, kind: str, busy: bool) -> None:
-        (self._busy.add if busy else self._busy.discard)(kind)
-        if kind == "open":
-            self.welcome.set_busy(busy)
-        if kind == "measure" and busy:
-            self.workspace.tabs.open_tab("Benchmark")
-        self._refresh()
+    def on_theme(self, tokens: Tokens) -> None:
+        """Dress the parts that need no session."""
+        self.tokens = tokens
+        self.dress()
 
-    def _on_change(self, topic: str) -> None:
-        self._refresh()
-        if self.controller.session.is_open:
-            self.workspace.tabs.wake()
-
-    def _on_apply(self, recipe: Recipe, measure: bool) -> None:
-        self.message.hide()
-        self.controller.apply(recipe, recipe.name, then=self._measure_applied if measure else None)
-
-    def _measure_applied(self, applied: object) -> None:
-        made = self.controller.variant
-        if made == BASELINE:
-            self.controller.notice.emit("The recipe changed nothing.")
-            return
-        data = self.controller.session.data().evaluation
-        self.workspace.tabs.open_tab("Benchmark")
-        self.controller.measure(
-            [BASELINE, made],
-            BenchOptions(data=data),
-            then=lambda _: self.controller.evaluate([BASELINE, made]) if data is not None else None,
-        )
-
-    def _ask_export(self, variant: str) -> None:
-        self.controller.select(variant)
-        self.workspace.tabs.open_tab("Deploy")
-
-    def _measure_shown(self) -> None:
-        if "measure" in self._busy:
-            self.controller.stop()
-        else:
-            self.measure(list(dict.fromkeys((BASELINE, self.controller.variant))))
-
-    def _measure_all(self) -> None:
-        if self.controller.session.is_open:
-            self.measure([variant.id for variant in self.controller.session.project.variants])
-
-    def _highlight(self, nodes: tuple[str, ...]) -> None:
-        graph = self.workspace.tabs.made("Graph")
-        if graph is not None and self.controller.variant == self.controller.base:
-            graph.highlight(nodes)  # type: ignore[attr-defined]
-
-    def _on_theme(self, tokens: Tokens) -> None:
-        for part in (self.welcome, self.message, self.menus):
-            part.set_tokens(tokens)
-
-    def _refresh(self) -> None:
-        session = self.controller.session
-        opened, history = session.is_open, session.history
-        self._pages.setCurrentWidget(self.workspace if opened else self.welcome)
+    def refresh(self) -> None:
+        """Show what may be done now."""
+        session = self.controller.session if self.desk is not None else None
+        opened = session is not None and session.is_open
+        history = session.history if session is not None else None
+        if self.desk is not None:
+            self._pages.setCurrentWidget(self.workspace if opened else self.welcome)
         self.welcome.set_recent(self.preferences.recent)
         self.setWindowTitle(self._title())
-        self._model.setText(session.project.source_name if opened else "")
-        measuring = "measure" in self._busy
+        self._model.setText(session.project.source_name if session is not None and opened else "")
+        measuring = self.desk is not None and "measure" in self.desk.busy
         self._bar.setVisible(opened)
-        self.benchmark.setEnabled(opened and (measuring or not self._busy) and session.detected is not None)
-        self.benchmark.setText("Stop" if measuring else "Benchmark")
+        known = session is not None and session.detected is not None
+        self.benchmark.setEnabled(opened and (measuring or not self.busy) and known)
+        self.benchmark.setText(tr("Stop") if measuring else tr("Benchmark"))
         actions = self.menus.actions
         undo, redo = (history.undo_label, history.redo_label) if history else ("", "")
-        actions["undo"].setText(f"Undo {undo}".strip())
-        actions["redo"].setText(f"Redo {redo}".strip())
+        actions["undo"].setText(tr("Undo {edit}", edit=undo).strip())
+        actions["redo"].setText(tr("Redo {edit}", edit=redo).strip())
         actions["undo"].setEnabled(bool(history and history.can_undo))
         actions["redo"].setEnabled(bool(history and history.can_redo))
-        for name in ("save", "save_as", "export", "calibration", "evaluation", "recipe_load", "recipe_save", "command"):
+        for name in _OPEN:
             actions[name].setEnabled(opened)
-        for name in ("benchmark", "benchmark_all"):
-            actions[name].setEnabled(opened and not self._busy)
-        actions["stop"].setEnabled(bool(self._busy))
+        for name in _IDLE:
+            actions[name].setEnabled(opened and not self.busy)
+        actions["stop"].setEnabled(self.busy)
 
     def _title(self) -> str:
-        session = self.controller.session
-        if not session.is_open:
-            return "Burnish"
-        mark = " (read only)" if session.read_only else "" if session.folder else "*"
-        return f"{session.project.name}{mark} – Burnish"
+        session = self.controller.session if self.desk is not None else None
+        if session is None or not session.is_open:
+            return tr("Burnish")
+        mark = tr(" (read only)") if session.read_only else "" if session.folder else "*"
+        return tr("{project}{mark} – Burnish", project=session.project.name, mark=mark)
 
-    def _connect(self) -> None:
-        controller, space = self.controller, self.workspace
-        controller.failed.connect(self.message.show_error)
-        controller.notice.connect(lambda text: self.statusBar().showMessage(text, _NOTICE_MS))
-        controller.changed.connect(self._on_change)
-        controller.busy.connect(self._on_busy)
-        controller.themed.connect(self._on_theme)
-        self.welcome.open_asked.connect(self.files.ask_open)
-        self.welcome.sample_asked.connect(self.files.open_sample)
-        self.welcome.path_asked.connect(self.files.open)
-        space.recipe.apply_asked.connect(self._on_apply)
-        space.recipe.help_asked.connect(lambda name: self.help.show_page(page_of(name)))
-        space.recipe.hovered.connect(self._highlight)
-        space.variants.export_asked.connect(self._ask_export)
-        space.variants.benchmark_asked.connect(self.measure)
-        self.benchmark.clicked.connect(self._measure_shown)
+    def _when_ready(self, call: Callable[[], object]) -> None:
+        if self.desk is None:
+            self.welcome.set_busy(True)
+            self._waiting.append(call)
+        else:
+            call()
 
     def _restore(self) -> None:
         self.resize(1440, 900)
@@ -263,17 +334,19 @@ class MainWindow(QMainWindow):
         geometry: QByteArray = keep("window")
         if not geometry.isEmpty():
             self.restoreGeometry(geometry)
-        self.workspace.restore_layout(keep("columns"), keep("rows"))
         if not keep("docks").isEmpty():
             self.restoreState(keep("docks"))
 
     def _lay_out(self) -> None:
         self._pages.addWidget(self.welcome)
-        self._pages.addWidget(self.workspace)
+        self.welcome.open_asked.connect(self.ask_open)
+        self.welcome.sample_asked.connect(self.open_sample)
+        self.welcome.path_asked.connect(self.open)
+        self.welcome.tour_asked.connect(self.show_tour)
         self.help.hide()
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.help)
         self._model.setProperty("heading", True)
-        self.benchmark.setToolTip("Measure the shown variant in pairs with the baseline (F5)")
+        self.benchmark.setToolTip(tr("Measure the shown variant in pairs with the baseline (F5)"))
         self._bar.setObjectName("bar")
         self._bar.setMovable(False)
         self.addToolBar(self._bar)
@@ -283,68 +356,6 @@ class MainWindow(QMainWindow):
         whole.addWidget(self._pages, 1)
         self.setCentralWidget(centre)
         self.statusBar().setSizeGripEnabled(False)
-
-    def _make_menus(self) -> None:
-        files, menus, gap = self.files, self.menus, Item(SEPARATOR)
-        menus.add(
-            "&File",
-            [
-                Item("open", "Open model…", files.ask_open, "Ctrl+O", "folder-open"),
-                Item("open_project", "Open project…", files.ask_open_project, "Ctrl+Shift+O"),
-                Item("sample", "Open the sample", files.open_sample),
-                gap,
-                Item("save", "Save", files.save, "Ctrl+S", "save"),
-                Item("save_as", "Save as…", files.ask_save_as, "Ctrl+Shift+S"),
-                gap,
-                Item("export", "Export…", lambda: self._ask_export(self.controller.variant), "Ctrl+E", "download"),
-                gap,
-                Item("quit", "Quit", self.close, "Ctrl+Q"),
-            ],
-        )
-        menus.add(
-            "&Edit",
-            [
-                Item("undo", "Undo", files.undo, "Ctrl+Z", "undo-2"),
-                Item("redo", "Redo", files.redo, "Ctrl+Shift+Z", "redo-2"),
-            ],
-        )
-        data = files.ask_data
-        menus.add(
-            "&Model",
-            [
-                Item("calibration", "Calibration data…", partial(data, "calibration", "Calibration data")),
-                Item("evaluation", "Evaluation data…", partial(data, "evaluation", "Evaluation data")),
-            ],
-        )
-        menus.add(
-            "&Optimize",
-            [
-                Item("automatic", "Optimize for me", self.automatic.press, "Ctrl+Shift+Return"),
-                gap,
-                Item("recipe_load", "Load recipe…", files.ask_load_recipe, "", "file-up"),
-                Item("recipe_save", "Save recipe…", files.ask_save_recipe, "", "file-down"),
-                Item("command", "Copy as command line", files.copy_command, "", "terminal"),
-            ],
-        )
-        menus.add(
-            "M&easure",
-            [
-                Item("benchmark", "Benchmark", self._measure_shown, "F5", "gauge"),
-                Item("benchmark_all", "Benchmark all variants", self._measure_all, "Shift+F5"),
-                Item("stop", "Stop", self.controller.stop, "Ctrl+.", "square"),
-            ],
-        )
-        view = menus.add("&View", [])
-        choices = {"system": "Theme of the system", "light": "Light", "dark": "Dark"}
-        menus.add_choices(view, choices, self.preferences.theme, lambda name: self.set_theme(cast(Choice, name)))
-        view.addSeparator()
-        view.addAction(self.help.toggleViewAction())
-        menus.add(
-            "&Help",
-            [Item("help", "How Burnish works", lambda: self.help.show_page(INDEX), "F1", "circle-help")],
-        )
-        menus.set_tokens(self.controller.tokens)
-        self._fill_bar()
 
     def _fill_bar(self) -> None:
         bar, actions = self._bar, self.menus.actions

@@ -19,7 +19,7 @@ from pytestqt.qtbot import QtBot
 
 from studio.core.errors import BurnishError
 from studio.jobs.pool import JobPool
-from studio.locations import assets, load_registry
+from studio.locations import DATA_VARIABLE, assets, load_registry
 from studio.session import Session
 from studio.ui.preferences import Preferences
 from studio.ui.theme import Tokens, apply_theme
@@ -73,7 +73,10 @@ def pool() -> Iterator[JobPool]:
 
 
 @pytest.fixture
-def session(pool: JobPool, cache: Path) -> Iterator[Session]:
+def session(
+    pool: JobPool, cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Session]:
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path_factory.mktemp("data")))
     made = Session(Workbench(load_registry(), pool, cache))
     yield made
     for job in pool.jobs:
