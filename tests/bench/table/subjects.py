@@ -52,5 +52,5 @@ SUBJECTS = (
     Subject("minilm", "cosine", 0.95, recipes(0.15, 0.3, 0.45)),
     Subject("ppocr-det", "cosine", 0.95, recipes(0.15, 0.3, 0.45)),
     Subject("vit", "top1", 0.01, recipes(0.3, 0.5)),
-    Subject("tagger", "agreement", 0.9, recipes(0.3, 0.5)),
+    Subject("tagger", "cosine", 0.95, recipes(0.3, 0.5)),
 )
